@@ -1,0 +1,1 @@
+//! Speaks the ECS, ELBv2, CloudWatch Logs and STS wire protocols over a model.

@@ -1,0 +1,1 @@
+//! Balances requests over targets: the data plane, a process of its own.

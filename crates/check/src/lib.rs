@@ -1,0 +1,1 @@
+//! Doubts the time: probe, sample, estimate, verdict.

@@ -1,0 +1,3 @@
+//! gimmetime: the time, highly available.
+
+fn main() {}

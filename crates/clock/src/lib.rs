@@ -1,0 +1,1 @@
+//! What a time is, and how sure we are.

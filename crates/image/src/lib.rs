@@ -1,0 +1,1 @@
+//! Packs a static executable as a reproducible OCI image.

@@ -1,0 +1,1 @@
+//! What runs, on every target, over the AWS SDK.

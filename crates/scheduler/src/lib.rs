@@ -1,0 +1,1 @@
+//! Decides what runs: pure ECS service and ALB target semantics.

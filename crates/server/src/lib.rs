@@ -1,0 +1,1 @@
+//! Says the time over HTTP.

@@ -1,0 +1,3 @@
+//! The HTTP time service as a program of its own: all that is in the image.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! test, tidy, bench: the project's own tools.
+
+fn main() {}
