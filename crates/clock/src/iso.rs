@@ -1,0 +1,83 @@
+//! Timestamps for people and logs: RFC 3339 in UTC, without a zone database.
+
+use crate::Timestamp;
+use crate::civil::{Civil, read_digits};
+
+/// The moment as `2026-11-22T10:07:00.123Z` (RFC 3339 §5.6), rounded down to a millisecond.
+pub fn format(moment: Timestamp) -> String {
+    let Civil { year, month, day, hour, minute, second } = Civil::from_unix(moment.unix_seconds());
+    let millis = moment.subsec_nanos() / 1_000_000;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// The moment a text says: RFC 3339 in UTC (`Z`, `z`, `+00:00` or `-00:00`), with up to nine decimals of a second or none.
+///
+/// `None` for everything else: another zone, a date no calendar has, a year outside 1677..=2262.
+pub fn parse(text: &str) -> Option<Timestamp> {
+    let text = text.as_bytes();
+    let number = |from: usize, to: usize| read_digits(text.get(from..to)?);
+    for (at, allowed) in [(4, b"--"), (7, b"--"), (10, b"Tt"), (13, b"::"), (16, b"::")] {
+        if !allowed.contains(text.get(at)?) {
+            return None;
+        }
+    }
+    let civil = Civil {
+        year: number(0, 4)?,
+        month: number(5, 7)? as u8,
+        day: number(8, 10)? as u8,
+        hour: number(11, 13)? as u8,
+        minute: number(14, 16)? as u8,
+        second: number(17, 19)? as u8,
+    };
+    let (nanos, zone) = fraction(text.get(19..)?)?;
+    if !matches!(zone, b"Z" | b"z" | b"+00:00" | b"-00:00") {
+        return None;
+    }
+    civil.to_unix()?.checked_mul(1_000_000_000)?.checked_add(nanos).map(Timestamp::from_nanos)
+}
+
+/// Nanoseconds of an optional `.digits`, and what follows.
+fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(rest) = text.strip_prefix(b".") else { return Some((0, text)) };
+    let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let scale = 10_i64.pow(9_u32.checked_sub(length as u32)?);
+    Some((read_digits(&rest[..length])? * scale, &rest[length..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_moment_reads_as_people_write_it() {
+        let moment = Timestamp::from_nanos(1_795_342_020_123_999_999);
+        assert_eq!(format(moment), "2026-11-22T10:07:00.123Z");
+        assert_eq!(format(Timestamp::EPOCH), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn what_is_no_moment_in_utc_is_refused() {
+        for text in ["", "2026-11-22", "2026-11-22T10:07:00", "2026-11-22T10:07:00.Z", "2026-11-22T10:07:00+01:00"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        for text in
+            ["2026-02-30T00:00:00Z", "2026-11-22T24:00:00Z", "2026-11-22T10:07:00.1234567890Z", "9999-01-01T00:00:00Z"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_moment_round_trips_to_the_millisecond(nanos in i64::MIN + 1_000_000..i64::MAX) {
+            let read = parse(&format(Timestamp::from_nanos(nanos))).unwrap().as_nanos();
+            prop_assert_eq!(read, nanos.div_euclid(1_000_000) * 1_000_000);
+        }
+
+        #[test]
+        fn any_text_is_parsed_or_refused_without_a_panic(text in "\\PC{0,40}", near in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+Zz-]{0,24}") {
+            let _ = (parse(&text), parse(&near));
+        }
+    }
+}
