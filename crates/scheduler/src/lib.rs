@@ -4,13 +4,25 @@
 //! opens a file, or awaits: who acts on an [`Action`] is another room's business, and so is how the model is stored.
 #![forbid(unsafe_code)]
 
+mod breaker;
+pub mod commands;
+mod deployment;
+mod events;
+mod ids;
+mod lifecycle;
 pub mod model;
+mod view;
+
+pub use commands::{NewService, NewTaskDefinition, Refusal, ServiceChange};
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use gimmetime_clock::{Interval, Mono};
+pub use view::Counts;
+
 use model::{Exit, Process, TaskId};
+use serde::{Deserialize, Serialize};
 
 /// How many stopped tasks are kept to be described.
 pub const STOPPED_TASKS_KEPT: usize = 100;
@@ -109,7 +121,7 @@ pub enum Action {
 }
 
 /// One line of the routing table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The target.
     pub task: TaskId,
@@ -134,3 +146,23 @@ pub struct ProbeOrder {
 
 /// The latest moment by which [`Input::Tick`] is owed; kept here so that drivers need no rules of their own.
 pub type Deadline = Option<Mono>;
+
+/// All consequences of one input: the model is changed, and what is returned must be done.
+pub fn step(_model: &mut model::Model, _input: Input, _now: gimmetime_clock::Now) -> Vec<Action> {
+    Vec::new()
+}
+
+/// The routing table of `model.table_version`.
+pub fn table(model: &model::Model) -> Vec<Route> {
+    model.table.clone()
+}
+
+/// The health checks to be made now; each is answered by [`Input::Probed`].
+pub fn due_probes(_model: &mut model::Model, _now: gimmetime_clock::Now) -> Vec<ProbeOrder> {
+    Vec::new()
+}
+
+/// When [`Input::Tick`] and [`due_probes`] are needed at the latest; None if only another input can change anything.
+pub fn next_deadline(_model: &model::Model, _now: gimmetime_clock::Now) -> Deadline {
+    None
+}

@@ -13,11 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use gimmetime_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::Route;
+
 pub use arn::{ACCOUNT, Arns, REGION};
 pub use definition::{LogConfiguration, RevisionStatus, Secret, TaskDefinition};
 pub use service::{
-    Breaker, BreakerThreshold, BreakerType, Deployment, DeploymentStatus, RolloutConfiguration, RolloutState, Service,
-    ServiceDeployment, ServiceDeploymentStatus, ServiceEvent, ServiceStatus,
+    Breaker, BreakerThreshold, BreakerType, CompletedDeployment, Deployment, DeploymentStatus, RolloutConfiguration,
+    RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceEvent, ServiceStatus,
 };
 pub use target::{HealthCheck, ReasonCode, Target, TargetState};
 pub use task::{Exit, Process, StopCode, Task, TaskId, TaskStatus};
@@ -40,6 +42,8 @@ pub struct Model {
     pub tasks: BTreeMap<TaskId, Task>,
     /// Targets of the one target group, by the task behind them.
     pub targets: BTreeMap<TaskId, Target>,
+    /// The routing table last wanted.
+    pub table: Vec<Route>,
     /// Version of the routing table last wanted; the data plane acknowledges versions.
     pub table_version: u64,
     /// Version of the routing table that the data plane last acknowledged.
@@ -48,6 +52,36 @@ pub struct Model {
     pub seed: u64,
     /// Draining targets that the data plane has reported as having no request in flight.
     pub idle: BTreeSet<TaskId>,
+}
+
+impl Model {
+    /// A place with nothing in it. All ids are drawn from `seed`.
+    pub fn new(place: Place, seed: u64) -> Self {
+        Self {
+            place,
+            clusters: BTreeMap::new(),
+            families: BTreeMap::new(),
+            service: None,
+            tasks: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            table: Vec::new(),
+            table_version: 0,
+            table_acked: 0,
+            seed,
+            idle: BTreeSet::new(),
+        }
+    }
+
+    /// Forms the names of this place's resources.
+    pub fn arns(&self) -> Arns<'_> {
+        Arns { name: &self.place.name, suffix: &self.place.suffix }
+    }
+
+    /// One revision of a family, if it was ever registered.
+    pub fn task_definition(&self, family: &str, revision: u32) -> Option<&TaskDefinition> {
+        let index = usize::try_from(revision.checked_sub(1)?).ok()?;
+        self.families.get(family)?.get(index)
+    }
 }
 
 /// What CloudFormation would have made on AWS.

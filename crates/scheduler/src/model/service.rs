@@ -42,12 +42,25 @@ pub struct Service {
     pub load_balancers: serde_json::Value,
     /// Options given and reported back that mean nothing on one machine (`launchType`, `networkConfiguration`, …).
     pub as_given: serde_json::Value,
-    /// Start throttling: failures in a row before RUNNING, and when the next start may be tried.
+    /// The deployment that was completed last: where the breaker goes back to.
+    pub completed: Option<CompletedDeployment>,
+    /// Start throttling: tasks in a row that failed without one that stayed healthy.
     pub start_failures: u32,
     /// No task is started before this moment.
     pub throttled_until: Option<Mono>,
     /// When `has reached a steady state.` was last said; None while it is not steady.
     pub steady_since: Option<Timestamp>,
+}
+
+/// A deployment known to work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletedDeployment {
+    /// Its id: `ecs-svc/…`.
+    pub deployment_id: String,
+    /// The revision it runs.
+    pub family: String,
+    /// The revision it runs.
+    pub revision: u32,
 }
 
 /// A service's status.
@@ -126,6 +139,11 @@ pub struct Deployment {
     pub failed_tasks: u32,
     /// Failures that count towards the breaker now (reset by a healthy task, if so configured).
     pub breaker_failures: u32,
+    /// Tasks of it that became healthy and ended nevertheless: they count towards the breaker, and no healthy task resets
+    /// them, for it may do the same.
+    pub breaker_crashes: u32,
+    /// Whether its configuration was already reported as one that cannot move.
+    pub stuck_reported: bool,
     /// Set when this deployment is the way back from the named one.
     pub rollback_of: Option<String>,
     /// When it was made.
@@ -189,6 +207,8 @@ pub struct ServiceDeployment {
     pub finished_at: Option<Timestamp>,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// Labels on it.
+    pub tags: Tags,
     /// Tasks of it that stopped and why, a few, so that the cause outlives the tasks.
     pub evidence: Vec<TaskId>,
 }

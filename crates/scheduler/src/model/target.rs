@@ -37,6 +37,10 @@ pub struct Target {
     pub probing_since: Option<Mono>,
     /// When the next check is due.
     pub next_probe: Mono,
+    /// How long to wait after the next check while it is `initial`, in milliseconds: short at first, then growing.
+    pub initial_delay_ms: u64,
+    /// When it became healthy; None while it is not.
+    pub healthy_since: Option<Mono>,
     /// When it was registered.
     pub registered: Mono,
     /// When it began to drain.

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use gimmetime_clock::{Mono, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Tags;
+
 /// Thirty-two hex digits, as in the last part of a task's ARN.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId(pub String);
@@ -21,7 +23,11 @@ impl fmt::Display for TaskId {
 pub struct Task {
     /// Its id.
     pub id: TaskId,
-    /// The deployment that started it.
+    /// The cluster it was started in.
+    pub cluster: String,
+    /// The service it belongs to; shown as its group, `service:NAME`.
+    pub service: String,
+    /// The deployment that started it, or took it over on the way back to its revision.
     pub deployment_id: String,
     /// What it runs.
     pub family: String,
@@ -45,8 +51,14 @@ pub struct Task {
     pub exit: Option<Exit>,
     /// Whether it was ever a healthy target.
     pub was_healthy: bool,
+    /// What its failing health checks met last, in the load balancer's words: kept when the target is gone.
+    pub health_detail: Option<String>,
+    /// Labels on it.
+    pub tags: Tags,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// When it was asked for: what its age is counted from.
+    pub created: Mono,
     /// When it became RUNNING.
     pub started_at: Option<Timestamp>,
     /// When it was asked to stop.

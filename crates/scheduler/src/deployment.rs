@@ -1,0 +1,90 @@
+//! How a deployment begins, is superseded, completes, fails and is rolled back; and the ledger of how each one ended.
+
+use gimmetime_clock::Now;
+
+use crate::breaker;
+use crate::ids::Ids;
+use crate::model::{
+    Deployment, DeploymentStatus, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus as Ledger, Tags,
+};
+
+/// How many service deployments the ledger keeps.
+pub(crate) const LEDGER_KEPT: usize = 50;
+
+/// Makes a deployment of this revision `PRIMARY`, and ends one that was still rolling.
+pub(crate) fn begin(service: &mut Service, seed: &mut u64, family: &str, revision: u32, now: Now) {
+    supersede(service, "Service deployment was superseded by a newer one.", now);
+    let source_revision = service.completed.as_ref().map(|completed| completed.revision);
+    let id = Ids(seed).deployment();
+    let reason = format!("ECS deployment {id} in progress.");
+    make_primary(service, new_deployment(id.clone(), family, revision, reason, now));
+    service.history.insert(
+        0,
+        ServiceDeployment {
+            id: Ids(seed).service_deployment(),
+            deployment_id: id,
+            status: Ledger::Pending,
+            status_reason: None,
+            family: family.to_owned(),
+            revision,
+            source_revision,
+            failed_tasks: 0,
+            breaker_threshold: breaker::threshold(service),
+            rolled_back_to: None,
+            rollback_started_at: None,
+            created_at: now.wall,
+            started_at: None,
+            finished_at: None,
+            updated_at: now.wall,
+            tags: Tags::new(),
+            evidence: Vec::new(),
+        },
+    );
+    service.history.truncate(LEDGER_KEPT);
+}
+
+/// Ends what the ledger still has open: something newer was asked for.
+pub(crate) fn supersede(service: &mut Service, reason: &str, now: Now) {
+    for entry in service.history.iter_mut().filter(|entry| is_open(entry.status)) {
+        entry.status = Ledger::Stopped;
+        entry.status_reason = Some(reason.to_owned());
+        entry.finished_at = Some(now.wall);
+        entry.updated_at = now.wall;
+    }
+}
+
+/// A deployment of which nothing runs yet.
+pub(crate) fn new_deployment(id: String, family: &str, revision: u32, rollout_reason: String, now: Now) -> Deployment {
+    Deployment {
+        id,
+        status: DeploymentStatus::Primary,
+        family: family.to_owned(),
+        revision,
+        rollout_state: RolloutState::InProgress,
+        rollout_reason,
+        failed_tasks: 0,
+        breaker_failures: 0,
+        breaker_crashes: 0,
+        stuck_reported: false,
+        rollback_of: None,
+        created_at: now.wall,
+        updated_at: now.wall,
+    }
+}
+
+/// Puts a deployment in front; what was `PRIMARY` is `ACTIVE` from now on, and starts are no longer throttled.
+pub(crate) fn make_primary(service: &mut Service, deployment: Deployment) {
+    for old in &mut service.deployments {
+        old.status = DeploymentStatus::Active;
+    }
+    service.family.clone_from(&deployment.family);
+    service.revision = deployment.revision;
+    service.deployments.insert(0, deployment);
+    service.start_failures = 0;
+    service.throttled_until = None;
+    service.steady_since = None;
+}
+
+fn is_open(status: Ledger) -> bool {
+    matches!(status, Ledger::Pending | Ledger::InProgress | Ledger::RollbackInProgress)
+}

@@ -1,0 +1,21 @@
+//! What a service says about itself, in ECS's wording: newest first, bounded.
+
+use gimmetime_clock::Timestamp;
+
+use crate::ids::Ids;
+use crate::model::{Service, ServiceEvent, TaskId};
+
+/// How many events are kept, as ECS keeps them.
+pub(crate) const EVENTS_KEPT: usize = 100;
+
+/// Adds `(service NAME) MESSAGE` to the service's events.
+pub(crate) fn record(service: &mut Service, seed: &mut u64, at: Timestamp, message: &str) {
+    let message = format!("(service {}) {message}", service.name);
+    service.events.push_front(ServiceEvent { id: Ids(seed).uuid(), created_at: at, message });
+    service.events.truncate(EVENTS_KEPT);
+}
+
+/// `(task a) (task b)`
+pub(crate) fn named(tasks: &[TaskId]) -> String {
+    tasks.iter().map(|task| format!("(task {task})")).collect::<Vec<_>>().join(" ")
+}
