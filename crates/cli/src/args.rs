@@ -1,0 +1,317 @@
+//! What may be typed. Nothing is resolved here: a flag that was not given stays `None`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::settings::parse_duration;
+
+/// The time, highly available: serves it, proves how right it is, and runs itself.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gimmetime",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, serving · 1 it failed and the old release serves, or out of sync · \
+                  2 usage, detached, or could not tell · 3 it failed and the service is not healthy.\n\
+                  Settings: flag over GIMMETIME_* over ./gimmetime.toml over default; none is needed."
+)]
+pub(crate) struct Cli {
+    /// Flags that every verb knows.
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every verb knows.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// Where it runs: a table [targets.NAME] of the settings file [default: local]
+    #[arg(long, global = true, env = "GIMMETIME_TARGET", value_name = "NAME")]
+    pub(crate) target: Option<String>,
+    /// Name of the cluster, the service and the load balancer [default: gimmetime]
+    #[arg(long, global = true, env = "GIMMETIME_NAME", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Settings file [default: ./gimmetime.toml, if it is there]
+    #[arg(long, global = true, env = "GIMMETIME_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// State folder of local engines [default: $XDG_STATE_HOME/gimmetime]
+    #[arg(long, global = true, env = "GIMMETIME_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Answer every question with yes
+    #[arg(long, short = 'y', global = true)]
+    pub(crate) yes: bool,
+    /// Give up waiting after this long, as 90s or 5m; what was started goes on [default: 10m]
+    #[arg(long, global = true, env = "GIMMETIME_TIMEOUT", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Start the change and return without waiting for it
+    #[arg(long, global = true)]
+    pub(crate) detach: bool,
+    /// Say more: every line of evidence, every phase
+    #[arg(long, short = 'v', global = true)]
+    pub(crate) verbose: bool,
+    /// What standard output bears
+    #[arg(long, short = 'o', global = true, env = "GIMMETIME_OUTPUT", value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// No colours (NO_COLOR does the same)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+/// `-o`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// One JSON object, for programs.
+    Json,
+}
+
+/// The verbs. `up` changes the place; `deploy` changes what runs in it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make the place and start the service, or bring both up to the settings
+    Up(Up),
+    /// Roll out a new release, make-before-break; a failing one is rolled back and explained
+    Deploy(Deploy),
+    /// Return to an earlier release
+    Rollback(Rollback),
+    /// List the releases
+    Releases,
+    /// Run N tasks
+    Scale(Scale),
+    /// Show tasks, health, clocks, and what the scheduler waits for
+    Status(Status),
+    /// Show the output of all tasks, merged in time order
+    Logs(Logs),
+    /// Say what is wrong now, else what failed last: cause, evidence, and one command that mends it
+    Why(Why),
+    /// Remove everything
+    Down,
+    /// List every service in reach of this target
+    Ls,
+    /// Certify the clock of a time service, each backend by itself
+    Check(Check),
+    /// Build and list images
+    #[command(subcommand)]
+    Image(Image),
+    /// Serve the time in the foreground: one task, no balancer
+    Serve(Serve),
+    /// Run a command with the AWS CLI and SDKs pointed at the local engine
+    Env(Env),
+    /// Print a systemd unit that brings this service up at boot
+    Unit,
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// The engine's own processes
+    #[command(subcommand, hide = true)]
+    Engine(Engine),
+}
+
+/// `up`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Up {
+    /// Where clients connect [default: 127.0.0.1:8080]
+    #[arg(long, env = "GIMMETIME_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// How many tasks, at the first start; later `scale` owns it [default: 2]
+    #[arg(long, env = "GIMMETIME_COUNT", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
+    pub(crate) count: Option<u32>,
+    /// What runs: builtin, or a path to a static executable [default: builtin]
+    #[arg(long, env = "GIMMETIME_IMAGE", value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    /// Stay, and take everything down on SIGTERM: for those who supervise it themselves
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// What to do when somebody else's rollout is in progress
+    #[command(flatten)]
+    pub(crate) busy: Busy,
+}
+
+/// What to do when somebody else's rollout is in progress. Without a terminal and without a choice: exit 2.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub(crate) struct Busy {
+    /// If a rollout is in progress, follow that one instead
+    #[arg(long)]
+    pub(crate) attach: bool,
+    /// If a rollout is in progress, wait for its end, then begin
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// `deploy`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Deploy {
+    /// What runs: builtin, a path to a static executable, or a digest from `image ls` [default: the settings' image]
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    /// Roll out even if nothing changed
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// What to do when somebody else's rollout is in progress
+    #[command(flatten)]
+    pub(crate) busy: Busy,
+}
+
+/// `rollback`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Rollback {
+    /// To which release, as 12 or r12 [default: the last successful one before the one that serves]
+    #[arg(value_name = "RELEASE", value_parser = parse_release)]
+    pub(crate) release: Option<u32>,
+    /// What to do when somebody else's rollout is in progress
+    #[command(flatten)]
+    pub(crate) busy: Busy,
+}
+
+/// `scale`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Scale {
+    /// How many tasks should run
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
+    pub(crate) count: u32,
+    /// What to do when somebody else's rollout is in progress
+    #[command(flatten)]
+    pub(crate) busy: Busy,
+}
+
+/// `status`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Status {
+    /// Show it again and again until interrupted
+    #[arg(long, short = 'w')]
+    pub(crate) watch: bool,
+}
+
+/// `logs`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Logs {
+    /// Go on as lines come
+    #[arg(long, short = 'f')]
+    pub(crate) follow: bool,
+    /// Only lines younger than this, as 90s, 10m or 2h [default: the last 100 lines]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) since: Option<Duration>,
+    /// Only this task, by the first digits of its id
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: Option<String>,
+}
+
+/// `why`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Why {
+    /// Of which release, as 12 or r12 [default: what is wrong now, else the last failure]
+    #[arg(value_name = "RELEASE", value_parser = parse_release)]
+    pub(crate) release: Option<u32>,
+    /// Near which moment, as 03:07 or 2026-11-22T03:07:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+}
+
+/// `check`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Check {
+    /// What to check; an empty path means /now [default: the target's own]
+    pub(crate) url: Option<String>,
+    /// How far off a clock may be, as 1s or 250ms
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub(crate) limit: Duration,
+    /// Speak as the original health-check did: `Time difference is N`, then ok or notok
+    #[arg(long)]
+    pub(crate) compat: bool,
+}
+
+/// `image`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Image {
+    /// Pack a static executable as a reproducible OCI image, and print its digest
+    Build {
+        /// A path to a static executable [default: builtin]
+        #[arg(value_name = "PATH")]
+        path: Option<String>,
+        /// Write a new OCI layout here instead of into the engine's store
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// List the images in the engine's store
+    Ls,
+}
+
+/// `serve`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Serve {
+    /// Where to listen [default: 0.0.0.0:$PORT, or 0.0.0.0:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Threads, one epoll loop each
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// `env`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Env {
+    /// Print what undoes the exports
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) unset: bool,
+    /// The command and its arguments; without one, exports are printed
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+/// `engine`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Engine {
+    /// The supervisor: tasks, logs, journal, API
+    Supervise {
+        /// Its state folder
+        #[arg(long)]
+        home: PathBuf,
+    },
+    /// The data plane
+    Balance {
+        /// Its state folder
+        #[arg(long)]
+        home: PathBuf,
+    },
+}
+
+/// Reads a release as `12` or `r12`.
+fn parse_release(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix('r').unwrap_or(text);
+    match digits.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected a release as 12 or r12 (see `gimmetime releases`)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_release_is_a_positive_number_with_or_without_r() {
+        assert_eq!(parse_release("r12"), Ok(12));
+        assert_eq!(parse_release("3"), Ok(3));
+        assert!(parse_release("r0").is_err());
+        assert!(parse_release("latest").is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! How a command ends: its exit code, and what is said when it fails.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: done, serving, in sync.
+    Done,
+    /// 1: it failed and the old release serves; or a verdict is bad.
+    Failed,
+    /// 2: usage, detached, or it could not be told.
+    Unsure,
+    /// 3: it failed, and the service is not healthy.
+    Unhealthy,
+    /// What a command run by us ended with.
+    Of(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Unsure => 2,
+            Exit::Unhealthy => 3,
+            Exit::Of(code) => code,
+        })
+    }
+}
+
+/// A failure that knows its exit code and what to do next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit code.
+    pub(crate) exit: Exit,
+    /// What was attempted, on what, and what was got.
+    pub(crate) words: String,
+    /// What to do next.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// Wrong usage, or it could not be told: exit 2.
+    pub(crate) fn unsure(words: impl Into<String>) -> Self {
+        Self { exit: Exit::Unsure, words: words.into(), hint: None }
+    }
+
+    /// It failed and what served still serves: exit 1.
+    pub(crate) fn failed(words: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, ..Self::unsure(words) }
+    }
+
+    /// It failed and the service is not healthy: exit 3.
+    pub(crate) fn unhealthy(words: impl Into<String>) -> Self {
+        Self { exit: Exit::Unhealthy, ..Self::unsure(words) }
+    }
+
+    /// Says what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,161 @@
+//! The one place that writes: data to standard output, progress to standard error.
+//!
+//! On a terminal progress is one live line, rewritten in place; elsewhere it is plain lines, and nothing is said twice.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use crate::args::{Common, Output};
+use crate::exit::Failure;
+
+/// Writes for a person or a program, in colour or not.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    json: bool,
+    colour: bool,
+    live: bool,
+    /// What the live line shows now.
+    shown: String,
+}
+
+/// How a word is meant. Colour repeats what a sign or the word itself says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Warn,
+    Dim,
+    Strong,
+}
+
+impl Printer {
+    /// For what was typed, and the terminal there is. `no_color` is whether `$NO_COLOR` is set and not empty.
+    pub(crate) fn new(common: &Common, no_color: bool, dumb: bool) -> Self {
+        let json = common.output == Some(Output::Json);
+        Self {
+            json,
+            colour: !common.no_color && !no_color && !dumb && io::stdout().is_terminal(),
+            live: !dumb && io::stderr().is_terminal(),
+            shown: String::new(),
+        }
+    }
+
+    /// Whether standard output bears JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether there is somebody to ask: a terminal on both ends.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.live && io::stdin().is_terminal()
+    }
+
+    /// A word in its tone.
+    pub(crate) fn paint(&self, tone: Tone, words: impl Display) -> String {
+        if !self.colour {
+            return words.to_string();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Warn => "33",
+            Tone::Dim => "2",
+            Tone::Strong => "1",
+        };
+        format!("\u{1b}[{code}m{words}\u{1b}[0m")
+    }
+
+    /// A line of data for a person; nothing when a program reads.
+    ///
+    /// # Errors
+    /// When standard output is gone: the caller should end quietly.
+    pub(crate) fn text(&mut self, line: impl Display) -> io::Result<()> {
+        if self.json { Ok(()) } else { self.data(line) }
+    }
+
+    /// A line of data, whoever reads.
+    pub(crate) fn data(&mut self, line: impl Display) -> io::Result<()> {
+        self.clear();
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()
+    }
+
+    /// The whole result as one JSON object; nothing when a person reads.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, value)?;
+        writeln!(out)?;
+        out.flush()
+    }
+
+    /// Where it is: the live line on a terminal, else a line of its own if it says something new.
+    pub(crate) fn progress(&mut self, words: &str) {
+        if words == self.shown {
+            return;
+        }
+        words.clone_into(&mut self.shown);
+        let mut err = io::stderr().lock();
+        // Nobody who watches is no reason to fail.
+        let _ = if self.live { write!(err, "\r\u{1b}[2K{words}") } else { writeln!(err, "{words}") };
+        let _ = err.flush();
+    }
+
+    /// A remark that stays.
+    pub(crate) fn note(&mut self, words: impl Display) {
+        self.clear();
+        let _ = writeln!(io::stderr().lock(), "{words}");
+    }
+
+    /// Takes the live line away.
+    pub(crate) fn clear(&mut self) {
+        if self.live && !self.shown.is_empty() {
+            let mut err = io::stderr().lock();
+            let _ = write!(err, "\r\u{1b}[2K");
+            let _ = err.flush();
+        }
+        self.shown.clear();
+    }
+
+    /// A failure: what was attempted and got, then what to do next.
+    pub(crate) fn failure(&mut self, failure: &Failure) {
+        self.clear();
+        let colour = self.colour;
+        self.colour = colour && self.live;
+        let mut lines = failure.words.lines();
+        self.note(format!("{} {}", self.paint(Tone::Bad, "error:"), lines.next().unwrap_or_default()));
+        for line in lines {
+            self.note(format!("  {line}"));
+        }
+        for line in failure.hint.iter().flat_map(|hint| hint.lines()) {
+            self.note(format!("{} {line}", self.paint(Tone::Strong, "hint:")));
+        }
+        self.colour = colour;
+    }
+
+    /// Asks a question that is answered with one of some letters; `None` at the end of input.
+    pub(crate) fn ask(&mut self, question: &str) -> Option<String> {
+        self.clear();
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{question} ");
+        let _ = err.flush();
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer).ok()?;
+        (read > 0).then(|| answer.trim().to_lowercase())
+    }
+
+    /// Clears the screen for the next picture of something that is watched, when it is a terminal.
+    pub(crate) fn next_picture(&mut self) -> io::Result<()> {
+        if !self.json && io::stdout().is_terminal() {
+            let mut out = io::stdout().lock();
+            write!(out, "\u{1b}[H\u{1b}[2J")?;
+            return out.flush();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! The keys of `gimmetime.toml`, as they were written: nothing is defaulted here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use toml_edit::Document;
+
+use super::parse_duration;
+use super::reader::{Mistake, Mistakes, Reader, syntax};
+
+/// Keys of a target on AWS. Their contents are read by the room that makes the place there.
+const AWS_KEYS: [&str; 9] = ["aws", "protect", "network", "roles", "https", "scaling", "waf", "alarms", "logs"];
+
+/// A settings file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct File {
+    /// `name`
+    pub(crate) name: Option<String>,
+    /// `target`
+    pub(crate) target: Option<String>,
+    /// `[service]`
+    pub(crate) service: ServiceFile,
+    /// Keys of a target that stand at the top: for every target that does not say otherwise.
+    pub(crate) top: TargetFile,
+    /// `[targets.NAME]`
+    pub(crate) targets: BTreeMap<String, TargetFile>,
+}
+
+/// `[service]`
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct ServiceFile {
+    pub(crate) image: Option<String>,
+    pub(crate) command: Option<Vec<String>>,
+    pub(crate) port: Option<u16>,
+    pub(crate) health: Option<String>,
+    pub(crate) probe: Option<String>,
+    pub(crate) cpu: Option<u32>,
+    pub(crate) memory: Option<u32>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) min_healthy_percent: Option<u32>,
+    pub(crate) max_percent: Option<u32>,
+    pub(crate) failures: Option<u32>,
+    pub(crate) stop_timeout: Option<Duration>,
+    pub(crate) probe_rate: Option<f64>,
+}
+
+/// `[targets.NAME]`
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct TargetFile {
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) count: Option<u32>,
+    pub(crate) is_aws: bool,
+}
+
+impl File {
+    /// Reads a file; everything that is wrong in it comes back at once.
+    pub(crate) fn read(path: &Path) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::of(Some(path));
+        match std::fs::read_to_string(path) {
+            Ok(source) => Self::parse(&source, mistakes),
+            Err(error) => {
+                let words = format!("could not read the settings file {}: {error}", path.display());
+                mistakes.add(Mistake::plain(words).hint("name another with --config FILE"));
+                Err(mistakes)
+            }
+        }
+    }
+
+    /// Reads a file's text.
+    pub(crate) fn parse(source: &str, mut mistakes: Mistakes) -> Result<Self, Mistakes> {
+        let document = match Document::parse(source) {
+            Ok(document) => document,
+            Err(error) => {
+                mistakes.add(syntax(source, &error));
+                return Err(mistakes);
+            }
+        };
+        let mut top = Reader::new(source, "", document.as_table());
+        let mut file = Self {
+            name: top.string("name", &mut mistakes),
+            target: top.string("target", &mut mistakes),
+            ..Self::default()
+        };
+        if let Some(service) = top.table("service", &mut mistakes) {
+            file.service = read_service(service, &mut mistakes);
+        }
+        if let Some(mut targets) = top.table("targets", &mut mistakes) {
+            for (name, target) in targets.named_tables(&mut mistakes) {
+                file.targets.insert(name, read_target(target, &mut mistakes));
+            }
+        }
+        file.top = target_keys(&mut top, &mut mistakes);
+        top.finish(&mut mistakes);
+        mistakes.into_result().map(|()| file)
+    }
+}
+
+fn read_target(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> TargetFile {
+    let target = target_keys(&mut reader, mistakes);
+    reader.finish(mistakes);
+    target
+}
+
+fn target_keys(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> TargetFile {
+    let listen = reader.parsed("listen", mistakes, |text| {
+        text.parse().map_err(|_| format!("expected an address as 127.0.0.1:8080, but found `{text}`"))
+    });
+    let count = reader.integer("count", 0..201, mistakes);
+    let is_aws = AWS_KEYS.map(|key| reader.has(key))[0];
+    TargetFile { listen, count, is_aws }
+}
+
+fn read_service(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> ServiceFile {
+    let mut service = ServiceFile {
+        image: reader.string("image", mistakes),
+        command: reader.strings("command", mistakes),
+        port: reader.integer("port", 1..65536, mistakes).map(|port| port as u16),
+        health: reader.parsed("health", mistakes, url_path),
+        probe: reader.parsed("probe", mistakes, url_path),
+        env: variables(&mut reader, "env", mistakes),
+        secrets: variables(&mut reader, "secrets", mistakes),
+        ..ServiceFile::default()
+    };
+    for (name, reference) in &service.secrets {
+        if !["file:", "ssm:", "secretsmanager:"].iter().any(|scheme| reference.starts_with(scheme)) {
+            let words = format!("secret `{name}` must be a reference, not a value");
+            mistakes.add(Mistake::plain(words).hint("file:/path here; ssm:NAME or secretsmanager:NAME on AWS"));
+        }
+    }
+    if let Some(mut size) = reader.table("size", mistakes) {
+        service.cpu = size.integer("cpu", 1..16385, mistakes);
+        service.memory = size.integer("memory", 1..122_881, mistakes);
+        size.finish(mistakes);
+    }
+    if let Some(mut rollout) = reader.table("rollout", mistakes) {
+        service.min_healthy_percent = rollout.integer("min_healthy_percent", 0..101, mistakes);
+        service.max_percent = rollout.integer("max_percent", 100..401, mistakes);
+        service.failures = rollout.integer("failures", 1..201, mistakes);
+        service.stop_timeout = rollout.parsed("stop_timeout", mistakes, stop_timeout);
+        service.probe_rate = rollout.positive("probe_rate", mistakes);
+        rollout.finish(mistakes);
+    }
+    reader.finish(mistakes);
+    service
+}
+
+/// Environment variables: a name that no shell could set is a mistake, and so is one the engine sets itself.
+fn variables(reader: &mut Reader<'_>, key: &'static str, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
+    let pairs = reader.pairs(key, mistakes);
+    for (name, _) in &pairs {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            mistakes.add(Mistake::plain(format!("`service.{key}`: `{name}` is no name of an environment variable")));
+        }
+        if name == "PORT" {
+            let words = format!("`service.{key}`: PORT is set by the engine");
+            mistakes.add(Mistake::plain(words).hint("set service.port"));
+        }
+    }
+    pairs.into_iter().collect()
+}
+
+fn url_path(text: &str) -> Result<String, String> {
+    let fits = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err(format!("expected a path as /live, but found `{text}`")) }
+}
+
+/// ECS takes whole seconds, 0 to 120 on Fargate.
+fn stop_timeout(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if time.subsec_nanos() == 0 && time <= Duration::from_secs(120) {
+        Ok(time)
+    } else {
+        Err(format!("expected whole seconds up to 120s, but found `{text}`"))
+    }
+}

@@ -1,0 +1,254 @@
+//! Walks a TOML table and collects every mistake in it, with its line and the nearest right name.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Item, TableLike, Value};
+
+/// How alike a name must be to be suggested: below this a suggestion is noise (Jaro-Winkler, 0 to 1).
+const ALIKE: f64 = 0.75;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    /// Where, counted from 1; None when it was not written in the file.
+    line: Option<usize>,
+    /// What.
+    words: String,
+    /// What to do.
+    hint: Option<String>,
+}
+
+impl Mistake {
+    /// One that has no line.
+    pub(crate) fn plain(words: String) -> Self {
+        Self { line: None, words, hint: None }
+    }
+
+    /// Says what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A name that is not among the known ones; the nearest of them is suggested.
+    pub(crate) fn unknown(kind: &str, name: &str, known: &[&str]) -> Self {
+        let mistake = Self::plain(format!("unknown {kind} `{name}`"));
+        let near = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
+        match near.filter(|(score, _)| ALIKE <= *score).max_by(|a, b| a.0.total_cmp(&b.0)) {
+            Some((_, nearest)) => mistake.hint(format!("did you mean `{nearest}`?")),
+            None if known.is_empty() => mistake,
+            None => mistake.hint(format!("known here: {}", known.join(", "))),
+        }
+    }
+}
+
+/// Everything that is wrong, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistakes {
+    file: Option<PathBuf>,
+    list: Vec<Mistake>,
+}
+
+impl Mistakes {
+    /// None yet, in this file.
+    pub(crate) fn of(file: Option<&Path>) -> Self {
+        Self { file: file.map(Path::to_path_buf), list: Vec::new() }
+    }
+
+    /// One more.
+    pub(crate) fn add(&mut self, mistake: Mistake) {
+        self.list.push(mistake);
+    }
+
+    /// An error if there is any.
+    pub(crate) fn into_result(mut self) -> Result<(), Self> {
+        self.list.sort_by_key(|mistake| mistake.line);
+        if self.list.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_deref().map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
+        for (index, Mistake { line, words, hint }) in self.list.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            match line {
+                Some(line) => write!(f, "{file}:{line}: {words}")?,
+                None => write!(f, "{words}")?,
+            }
+            if let Some(hint) = hint {
+                write!(f, " ({hint})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A table being read: each key is asked for by name, and what nobody asked for is a mistake.
+pub(crate) struct Reader<'a> {
+    source: &'a str,
+    path: String,
+    table: &'a dyn TableLike,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads a table; `path` is how messages call it, empty for the top.
+    pub(crate) fn new(source: &'a str, path: &str, table: &'a dyn TableLike) -> Self {
+        Self { source, path: path.to_owned(), table, asked: Vec::new() }
+    }
+
+    /// A string.
+    pub(crate) fn string(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<String> {
+        self.value(key, "a string", mistakes, |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A string in a form of its own.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        mistakes: &mut Mistakes,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let item = self.item(key)?;
+        let parsed = match item.as_str() {
+            Some(text) => parse(text),
+            None => Err(format!("expected a string, but found {}", kind(item))),
+        };
+        parsed.map_err(|why| self.wrong(item.span(), key, &why, mistakes)).ok()
+    }
+
+    /// A whole number in a range.
+    pub(crate) fn integer(&mut self, key: &'static str, range: Range<u32>, mistakes: &mut Mistakes) -> Option<u32> {
+        let what = format!("a whole number from {} to {}", range.start, range.end - 1);
+        self.value(key, &what, mistakes, |value| {
+            u32::try_from(value.as_integer()?).ok().filter(|number| range.contains(number))
+        })
+    }
+
+    /// A number above zero, whole or not.
+    pub(crate) fn positive(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<f64> {
+        self.value(key, "a number above 0, up to 1000", mistakes, |value| {
+            let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64))?;
+            (0.0 < number && number <= 1000.0).then_some(number)
+        })
+    }
+
+    /// A list of strings.
+    pub(crate) fn strings(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+        self.value(key, "a list of strings", mistakes, |value| {
+            value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// Pairs of a name and a string, in the order of the file.
+    pub(crate) fn pairs(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Vec<(String, String)> {
+        let Some(table) = self.table(key, mistakes) else { return Vec::new() };
+        let mut pairs = Vec::new();
+        for (name, item) in table.table.iter() {
+            match item.as_str() {
+                Some(text) => pairs.push((name.to_owned(), text.to_owned())),
+                None => table.wrong(item.span(), name, &format!("expected a string, but found {}", kind(item)), mistakes),
+            }
+        }
+        pairs
+    }
+
+    /// A table, inline or not.
+    pub(crate) fn table(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<Reader<'a>> {
+        let item = self.item(key)?;
+        let Some(table) = item.as_table_like() else {
+            self.wrong(item.span(), key, &format!("expected a table, but found {}", kind(item)), mistakes);
+            return None;
+        };
+        Some(Reader::new(self.source, &self.full(key), table))
+    }
+
+    /// Every table in this one, by the name the user gave it.
+    pub(crate) fn named_tables(&mut self, mistakes: &mut Mistakes) -> Vec<(String, Reader<'a>)> {
+        let mut tables = Vec::new();
+        for (name, item) in self.table.iter() {
+            match item.as_table_like() {
+                Some(table) => tables.push((name.to_owned(), Reader::new(self.source, &self.full(name), table))),
+                None => self.wrong(item.span(), name, &format!("expected a table, but found {}", kind(item)), mistakes),
+            }
+        }
+        tables
+    }
+
+    /// Whether a key is there; what it holds is somebody else's.
+    pub(crate) fn has(&mut self, key: &'static str) -> bool {
+        self.item(key).is_some()
+    }
+
+    /// Ends the reading: what nobody asked for is unknown.
+    pub(crate) fn finish(self, mistakes: &mut Mistakes) {
+        for (key, item) in self.table.iter().filter(|(key, _)| !self.asked.contains(key)) {
+            let mut mistake = Mistake::unknown("key", &self.full(key), &self.asked);
+            if let Some(nearest) = mistake.hint.as_deref().and_then(|hint| hint.split('`').nth(1)) {
+                mistake.hint = Some(format!("did you mean `{nearest}`?"));
+            }
+            let written = self.table.get_key_value(key).and_then(|(key, _)| key.span()).or_else(|| item.span());
+            mistake.line = written.map(|span| line_of(self.source, span.start));
+            mistakes.add(mistake);
+        }
+    }
+
+    fn value<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        mistakes: &mut Mistakes,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let item = self.item(key)?;
+        let value = item.as_value().and_then(read);
+        if value.is_none() {
+            self.wrong(item.span(), key, &format!("expected {what}, but found {}", kind(item)), mistakes);
+        }
+        value
+    }
+
+    fn item(&mut self, key: &'static str) -> Option<&'a Item> {
+        self.asked.push(key);
+        self.table.get(key)
+    }
+
+    fn wrong(&self, span: Option<Range<usize>>, key: &str, why: &str, mistakes: &mut Mistakes) {
+        let mut mistake = Mistake::plain(format!("`{}`: {why}", self.full(key)));
+        mistake.line = span.map(|span| line_of(self.source, span.start));
+        mistakes.add(mistake);
+    }
+
+    fn full(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// What an item is, with its value when that is short.
+fn kind(item: &Item) -> String {
+    match item.as_value() {
+        Some(Value::String(text)) => format!("the string \"{}\"", text.value()),
+        Some(Value::Integer(number)) => format!("the number {}", number.value()),
+        Some(Value::Float(number)) => format!("the number {}", number.value()),
+        Some(value) => value.type_name().to_owned(),
+        None => item.type_name().to_owned(),
+    }
+}
+
+/// The line of a byte, counted from 1.
+pub(crate) fn line_of(source: &str, byte: usize) -> usize {
+    source.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// A mistake of the syntax itself, which ends the reading.
+pub(crate) fn syntax(source: &str, error: &toml_edit::TomlError) -> Mistake {
+    let line = error.span().map(|span| line_of(source, span.start));
+    Mistake { line, words: error.message().trim().replace('\n', ", "), hint: None }
+}
