@@ -1,0 +1,144 @@
+//! Images on disk: an OCI image layout (image-spec, image-layout.md), which other tools read too.
+//!
+//! Owns one folder. Whatever is written is complete or absent (temporary file, fsync, rename), one writer at a time
+//! (a lock file); readers need no lock. What is damaged is named and left alone; an intact copy of a damaged blob
+//! replaces it when its image is added again. Nothing is ever removed.
+
+mod error;
+mod index;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::digest::Digest;
+use crate::image::{Image, build};
+use crate::manifest::{Descriptor, annotation};
+use crate::program::{self, Program};
+use crate::spec::Spec;
+pub use error::LayoutError;
+pub(crate) use store::Store;
+
+/// A folder of images.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    store: Store,
+}
+
+/// An image of a layout, as its index has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The image's name: the digest of its manifest.
+    pub digest: Digest,
+    /// Its name for a person, such as `gimmetime:0.1.0`; `None` once another image has taken that name.
+    pub reference: Option<String>,
+    /// Bytes that a registry would hold of it; `None` if another tool put it here.
+    pub size: Option<u64>,
+    /// Bytes of its compressed layers; `None` as above.
+    pub layer_size: Option<u64>,
+    /// Bytes of the executable in it; `None` as above.
+    pub executable_size: Option<u64>,
+    /// When it was made, RFC 3339; always 1970 for an image built here, or its digest would change.
+    pub created: Option<String>,
+    /// What it says about itself, by the keys of [`annotation`].
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Layout {
+    /// The layout in `dir`, which is made if it is not there.
+    pub fn create(dir: &Path) -> Result<Self, LayoutError> {
+        Store::create(dir).map(|store| Self { store })
+    }
+
+    /// The layout in `dir`.
+    ///
+    /// # Errors
+    /// [`LayoutError::Missing`] if there is none, [`LayoutError::Version`] if it is of a newer kind.
+    pub fn open(dir: &Path) -> Result<Self, LayoutError> {
+        Store::open(dir).map(|store| Self { store })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// Adds `image` under the name `reference`, such as `gimmetime:0.1.0`; an image that had the name stays, nameless.
+    ///
+    /// To add what is there already changes nothing, and mends blobs that are damaged.
+    pub fn add(&self, image: &Image, reference: &str) -> Result<Entry, LayoutError> {
+        let reference = index::reference_name(reference)?;
+        let _lock = self.store.lock()?;
+        // A damaged index is found before anything is written.
+        let index = self.store.index()?;
+        self.store.write_blobs(image.blobs())?;
+        self.store.replace_index(&index, &index::put(&index, &image.index_entry(), &reference))?;
+        Ok(Entry::of(&index::named(image.index_entry(), &reference)))
+    }
+
+    /// The image of `spec`, under the name [`Spec::reference`]: found by what it was built from, and built only if it
+    /// is not there intact.
+    pub fn add_or_find(&self, spec: &Spec) -> Result<Entry, LayoutError> {
+        spec.check()?;
+        let reference = spec.reference()?;
+        match self.find_built(&spec.fingerprint())? {
+            None => self.add(&build(spec)?, &reference),
+            Some(found) => {
+                let _lock = self.store.lock()?;
+                let index = self.store.index()?;
+                self.store.replace_index(&index, &index::put(&index, &found, &reference))?;
+                Ok(Entry::of(&index::named(found, &reference)))
+            }
+        }
+    }
+
+    /// All images, in the order in which they were added. An image with two names is there twice.
+    pub fn list(&self) -> Result<Vec<Entry>, LayoutError> {
+        Ok(self.store.index()?.manifests.iter().map(Entry::of).collect())
+    }
+
+    /// The image called `name`: its reference or its tag, its digest or a unique start of it of at least 4 digits.
+    ///
+    /// # Errors
+    /// [`LayoutError::NotFound`] and [`LayoutError::Ambiguous`] say what there is to choose from.
+    pub fn find(&self, name: &str) -> Result<Entry, LayoutError> {
+        let index = self.store.index()?;
+        index::find(&index, name, self.dir()).map(Entry::of)
+    }
+
+    /// The program of the image `digest`, every digest on the way verified.
+    ///
+    /// # Errors
+    /// [`LayoutError::NotFound`], [`LayoutError::Corrupt`], or [`LayoutError::Unrunnable`] with the reason.
+    pub fn executable(&self, digest: &Digest) -> Result<Program, LayoutError> {
+        program::extract(&self.store, digest)
+    }
+
+    /// The entry of an intact image that was built from what `fingerprint` stands for.
+    fn find_built(&self, fingerprint: &Digest) -> Result<Option<Descriptor>, LayoutError> {
+        let built = |entry: &&Descriptor| entry.annotation(annotation::SPEC) == Some(fingerprint.as_str());
+        let index = self.store.index()?;
+        // A damaged image is as good as none: it is built again, which mends it.
+        Ok(index.manifests.iter().filter(built).find(|entry| self.store.is_intact(&entry.digest)).cloned())
+    }
+}
+
+impl Entry {
+    fn of(descriptor: &Descriptor) -> Self {
+        let text = |key| descriptor.annotation(key).map(str::to_owned);
+        let number = |key| descriptor.annotation(key).and_then(|value| value.parse().ok());
+        let mut annotations = descriptor.annotations.clone().unwrap_or_default();
+        annotations.retain(|key, _| !annotation::OF_THE_LAYOUT.contains(&key.as_str()));
+        Self {
+            digest: descriptor.digest.clone(),
+            reference: text(annotation::REF_NAME),
+            size: number(annotation::IMAGE_SIZE),
+            layer_size: number(annotation::LAYER_SIZE),
+            executable_size: number(annotation::EXECUTABLE_SIZE),
+            created: text(annotation::CREATED),
+            annotations,
+        }
+    }
+}
