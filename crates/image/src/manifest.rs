@@ -91,6 +91,14 @@ pub(crate) struct Manifest {
     pub(crate) annotations: Option<Annotations>,
 }
 
+impl Manifest {
+    /// Bytes of the whole image, and of its layers, by what the manifest says; its own bytes are `manifest`.
+    pub(crate) fn sizes(&self, manifest: u64) -> (u64, u64) {
+        let layers = self.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.size));
+        (layers.saturating_add(self.config.size).saturating_add(manifest), layers)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Index {

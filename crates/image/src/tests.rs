@@ -241,7 +241,7 @@ fn what_no_process_can_be_given_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn what_is_packed_comes_out_again(

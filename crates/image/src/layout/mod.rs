@@ -13,6 +13,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::digest::Digest;
 use crate::image::{Image, build};
 use crate::manifest::{Descriptor, annotation};
@@ -28,17 +30,18 @@ pub struct Layout {
 }
 
 /// An image of a layout, as its index has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// The image's name: the digest of its manifest.
     pub digest: Digest,
     /// Its name for a person, such as `gimmetime:0.1.0`; `None` once another image has taken that name.
     pub reference: Option<String>,
-    /// Bytes that a registry would hold of it; `None` if another tool put it here.
-    pub size: Option<u64>,
-    /// Bytes of its compressed layers; `None` as above.
-    pub layer_size: Option<u64>,
-    /// Bytes of the executable in it; `None` as above.
+    /// Bytes that a registry would hold of it: manifest, config and layers.
+    pub size: u64,
+    /// Bytes of its compressed layers; 0 if another tool put it here and its manifest cannot be read.
+    pub layer_size: u64,
+    /// Bytes of the executable in it; `None` if another tool put it here.
     pub executable_size: Option<u64>,
     /// When it was made, RFC 3339; always 1970 for an image built here, or its digest would change.
     pub created: Option<String>,
@@ -75,7 +78,7 @@ impl Layout {
         let index = self.store.index()?;
         self.store.write_blobs(image.blobs())?;
         self.store.replace_index(&index, &index::put(&index, &image.index_entry(), &reference))?;
-        Ok(Entry::of(&index::named(image.index_entry(), &reference)))
+        Ok(self.entry(&index::named(image.index_entry(), &reference)))
     }
 
     /// The image of `spec`, under the name [`Spec::reference`]: found by what it was built from, and built only if it
@@ -89,14 +92,14 @@ impl Layout {
                 let _lock = self.store.lock()?;
                 let index = self.store.index()?;
                 self.store.replace_index(&index, &index::put(&index, &found, &reference))?;
-                Ok(Entry::of(&index::named(found, &reference)))
+                Ok(self.entry(&index::named(found, &reference)))
             }
         }
     }
 
     /// All images, in the order in which they were added. An image with two names is there twice.
     pub fn list(&self) -> Result<Vec<Entry>, LayoutError> {
-        Ok(self.store.index()?.manifests.iter().map(Entry::of).collect())
+        Ok(self.store.index()?.manifests.iter().map(|entry| self.entry(entry)).collect())
     }
 
     /// The image called `name`: its reference or its tag, its digest or a unique start of it of at least 4 digits.
@@ -105,7 +108,7 @@ impl Layout {
     /// [`LayoutError::NotFound`] and [`LayoutError::Ambiguous`] say what there is to choose from.
     pub fn find(&self, name: &str) -> Result<Entry, LayoutError> {
         let index = self.store.index()?;
-        index::find(&index, name, self.dir()).map(Entry::of)
+        index::find(&index, name, self.dir()).map(|entry| self.entry(entry))
     }
 
     /// The program of the image `digest`, every digest on the way verified.
@@ -123,19 +126,21 @@ impl Layout {
         // A damaged image is as good as none: it is built again, which mends it.
         Ok(index.manifests.iter().filter(built).find(|entry| self.store.is_intact(&entry.digest)).cloned())
     }
-}
 
-impl Entry {
-    fn of(descriptor: &Descriptor) -> Self {
+    fn entry(&self, descriptor: &Descriptor) -> Entry {
         let text = |key| descriptor.annotation(key).map(str::to_owned);
         let number = |key| descriptor.annotation(key).and_then(|value| value.parse().ok());
         let mut annotations = descriptor.annotations.clone().unwrap_or_default();
+        let (size, layer_size) = number(annotation::IMAGE_SIZE)
+            .zip(number(annotation::LAYER_SIZE))
+            .or_else(|| self.store.manifest(&descriptor.digest).ok().map(|manifest| manifest.sizes(descriptor.size)))
+            .unwrap_or((descriptor.size, 0));
         annotations.retain(|key, _| !annotation::OF_THE_LAYOUT.contains(&key.as_str()));
-        Self {
+        Entry {
             digest: descriptor.digest.clone(),
             reference: text(annotation::REF_NAME),
-            size: number(annotation::IMAGE_SIZE),
-            layer_size: number(annotation::LAYER_SIZE),
+            size,
+            layer_size,
             executable_size: number(annotation::EXECUTABLE_SIZE),
             created: text(annotation::CREATED),
             annotations,
