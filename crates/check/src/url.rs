@@ -1,0 +1,229 @@
+//! Where a service is reached. Plain http only; an address is resolved at one place, [`Url::addresses`].
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+/// The path that is asked when none is given.
+const DEFAULT_PATH: &str = "/now";
+const DEFAULT_PORT: u16 = 80;
+/// The longest address that is read; servers refuse longer request lines anyway.
+const MAX_LENGTH: usize = 2048;
+
+/// An http address, taken apart. `http://` may be left out; no path means `/now`; a fragment is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Url {
+    /// A host name or an address; IPv6 without its brackets.
+    pub host: String,
+    /// 80 if none was given.
+    pub port: u16,
+    /// Begins with `/`; holds the query; visible ASCII only.
+    pub path: String,
+}
+
+/// Why a text is no address that can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// TLS is not spoken here.
+    #[error("`{0}` is https, which cannot be checked yet: give its http address")]
+    Https(String),
+    /// Neither http nor https.
+    #[error("`{url}` has the scheme `{scheme}`, expected http")]
+    Scheme {
+        /// What was given.
+        url: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// No host, or one with characters no host has.
+    #[error("`{0}` names no host: expected http://HOST[:PORT][/PATH]")]
+    Host(String),
+    /// Not a port.
+    #[error("`{url}` has the port `{port}`, expected a number from 1 to 65535")]
+    Port {
+        /// What was given.
+        url: String,
+        /// Its port.
+        port: String,
+    },
+    /// A user name or password.
+    #[error("an address with a user name would send it in plain text: remove what stands before the `@`")]
+    User,
+    /// A path that would break the request line.
+    #[error("the path of `{0}` has a space, a control or a non-ASCII character: percent-encode it")]
+    Path(String),
+    /// Too long.
+    #[error("an address of {0} bytes is too long, at most {MAX_LENGTH} are read")]
+    TooLong(usize),
+}
+
+/// A host name that leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot resolve `{host}`: {reason}")]
+pub struct ResolveError {
+    /// The name.
+    pub host: String,
+    /// The resolver's words.
+    pub reason: String,
+}
+
+impl Url {
+    /// What the `Host` field says: the host, in brackets if it is IPv6, with the port unless it is 80.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Every address the host has, each once, in the resolver's order: each may be a balancer node of its own.
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, ResolveError> {
+        if let Ok(literal) = self.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(literal, self.port)]);
+        }
+        let error = |reason: String| ResolveError { host: self.host.clone(), reason };
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port));
+        let mut addresses = Vec::new();
+        for address in found.await.map_err(|cause| error(cause.to_string()))? {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() { Err(error("the name has no address".to_owned())) } else { Ok(addresses) }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path)
+    }
+}
+
+impl FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if MAX_LENGTH < text.len() {
+            return Err(UrlError::TooLong(text.len()));
+        }
+        let rest = match text.split_once("://") {
+            None => text,
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => return Err(UrlError::Https(text.to_owned())),
+            Some((scheme, _)) => {
+                return Err(UrlError::Scheme { url: text.to_owned(), scheme: scheme.to_owned() });
+            }
+        };
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(UrlError::User);
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("{DEFAULT_PATH}{path}") };
+        if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UrlError::Path(text.to_owned()));
+        }
+        let (host, port) = split_authority(authority).ok_or_else(|| UrlError::Host(text.to_owned()))?;
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(port) => {
+                parse_port(port).ok_or_else(|| UrlError::Port { url: text.to_owned(), port: port.to_owned() })?
+            }
+        };
+        Ok(Self { host: host.to_owned(), port, path })
+    }
+}
+
+/// The host (without brackets) and the port, if one was given; `None` if the host is none.
+fn split_authority(authority: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (host, after) = rest.split_once(']')?;
+        host.parse::<Ipv6Addr>().ok()?;
+        return match after {
+            "" => Some((host, None)),
+            _ => Some((host, Some(after.strip_prefix(':')?))),
+        };
+    }
+    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let plausible = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (!host.is_empty() && host.bytes().all(plausible)).then_some((host, port))
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok())?.filter(|port| *port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn reads(text: &str, host: &str, port: u16, path: &str) {
+        let expected = Url { host: host.to_owned(), port, path: path.to_owned() };
+        assert_eq!(text.parse(), Ok(expected), "{text}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, sentence: &str) {
+        assert_eq!(text.parse::<Url>().unwrap_err().to_string(), sentence);
+    }
+
+    #[test]
+    fn an_empty_path_means_now_and_a_slash_means_a_slash() {
+        reads("http://127.0.0.1:8080", "127.0.0.1", 8080, "/now");
+        reads("http://time.example.com/", "time.example.com", 80, "/");
+        reads("HTTP://time.example.com?x=1", "time.example.com", 80, "/now?x=1");
+        reads("http://h/a/b?c=d#e", "h", 80, "/a/b?c=d");
+        reads("localhost:8080/live", "localhost", 8080, "/live");
+    }
+
+    #[test]
+    fn an_ipv6_literal_loses_its_brackets_and_gets_them_back() {
+        reads("http://[::1]:8080/now", "::1", 8080, "/now");
+        reads("http://[fd00::2]", "fd00::2", 80, "/now");
+        let url: Url = "http://[::1]:8080".parse().unwrap();
+        assert_eq!((url.authority().as_str(), url.to_string().as_str()), ("[::1]:8080", "http://[::1]:8080/now"));
+        assert_eq!("http://h".parse::<Url>().unwrap().authority(), "h");
+    }
+
+    #[test]
+    fn https_is_refused_in_one_sentence() {
+        refuses("https://h/now", "`https://h/now` is https, which cannot be checked yet: give its http address");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_by_name() {
+        refuses("ftp://h", "`ftp://h` has the scheme `ftp`, expected http");
+        refuses("http://", "`http://` names no host: expected http://HOST[:PORT][/PATH]");
+        refuses("http://[::1", "`http://[::1` names no host: expected http://HOST[:PORT][/PATH]");
+        refuses("http://::1/", "`http://::1/` names no host: expected http://HOST[:PORT][/PATH]");
+        refuses("http://h:0/", "`http://h:0/` has the port `0`, expected a number from 1 to 65535");
+        refuses("http://h:+80", "`http://h:+80` has the port `+80`, expected a number from 1 to 65535");
+        refuses("http://h:65536", "`http://h:65536` has the port `65536`, expected a number from 1 to 65535");
+        refuses(
+            "http://u:p@h/",
+            "an address with a user name would send it in plain text: remove what stands before the `@`",
+        );
+        assert!(matches!("http://h/a b".parse::<Url>(), Err(UrlError::Path(_))));
+        assert!(matches!("http://h/\r\nX: y".parse::<Url>(), Err(UrlError::Path(_))));
+        assert!(matches!("x".repeat(3000).parse::<Url>(), Err(UrlError::TooLong(3000))));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_read_the_same_again(text in "(http://)?[a-z0-9.\\[\\]:@]{0,12}(:[0-9]{1,6})?[/?#a-z]{0,8}") {
+            if let Ok(url) = text.parse::<Url>() {
+                prop_assert_eq!(url.to_string().parse(), Ok(url));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_literal_is_its_own_address_and_a_name_keeps_all_of_them_once() {
+        let url: Url = "http://[::1]:81".parse().unwrap();
+        assert_eq!(url.addresses().await, Ok(vec!["[::1]:81".parse().unwrap()]));
+        let local = "http://localhost:82".parse::<Url>().unwrap().addresses().await.unwrap();
+        assert!(local.contains(&"127.0.0.1:82".parse().unwrap()), "{local:?}");
+        assert!(local.iter().enumerate().all(|(at, address)| !local[..at].contains(address)), "{local:?}");
+    }
+}
