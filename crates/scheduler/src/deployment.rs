@@ -3,9 +3,11 @@
 use gimmetime_clock::Now;
 
 use crate::breaker;
+use crate::events;
 use crate::ids::Ids;
 use crate::model::{
-    Deployment, DeploymentStatus, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus as Ledger, Tags,
+    CompletedDeployment, Deployment, DeploymentStatus, Model, RolloutState, Service, ServiceDeployment,
+    ServiceDeploymentStatus as Ledger, Tags,
 };
 
 /// How many service deployments the ledger keeps.
@@ -83,6 +85,39 @@ pub(crate) fn make_primary(service: &mut Service, deployment: Deployment) {
     service.start_failures = 0;
     service.throttled_until = None;
     service.steady_since = None;
+}
+
+/// Drops old deployments of which nothing is left, and completes the primary one when all its tasks are healthy and alone.
+pub(crate) fn settle(service: &mut Service, model: &mut Model, now: Now) {
+    let lives = |id: &str| model.live_tasks().any(|task| task.deployment_id == id);
+    let primary_id = service.deployments.first().map(|primary| primary.id.clone()).unwrap_or_default();
+    service.deployments.retain(|deployment| deployment.id == primary_id || lives(&deployment.id));
+    let [primary] = service.deployments.as_mut_slice() else { return };
+    let counts = model.deployment_counts(primary);
+    let whole = counts.healthy == service.desired_count && counts.pending == 0 && counts.running == counts.healthy;
+    let alone = model.live_tasks().all(|task| task.deployment_id == primary.id);
+    let goes_on = primary.rollout_state == RolloutState::InProgress
+        || (primary.rollout_state == RolloutState::Failed && primary.rollback_of.is_some());
+    if !(whole && alone && goes_on) {
+        return;
+    }
+    primary.rollout_state = RolloutState::Completed;
+    primary.rollout_reason = format!("ECS deployment {primary_id} completed.");
+    primary.updated_at = now.wall;
+    let (family, revision) = (primary.family.clone(), primary.revision);
+    let ledger_id = primary.rollback_of.clone().unwrap_or_else(|| primary_id.clone());
+    let completed = CompletedDeployment { deployment_id: primary_id.clone(), family, revision };
+    service.completed = Some(completed);
+    if let Some(entry) =
+        service.history.iter_mut().find(|entry| entry.deployment_id == ledger_id && is_open(entry.status))
+    {
+        let rolled_back = entry.status == Ledger::RollbackInProgress;
+        entry.status = if rolled_back { Ledger::RollbackSuccessful } else { Ledger::Successful };
+        entry.finished_at = Some(now.wall);
+        entry.updated_at = now.wall;
+    }
+    let event = format!("(deployment {primary_id}) deployment completed.");
+    events::record(service, &mut model.seed, now, &event);
 }
 
 fn is_open(status: Ledger) -> bool {

@@ -4,25 +4,42 @@
 //! opens a file, or awaits: who acts on an [`Action`] is another room's business, and so is how the model is stored.
 #![forbid(unsafe_code)]
 
-mod breaker;
-pub mod commands;
-mod deployment;
-mod events;
-mod ids;
-mod lifecycle;
 pub mod model;
-mod view;
 
-pub use commands::{NewService, NewTaskDefinition, Refusal, ServiceChange};
+pub mod commands;
+mod step;
+
+mod lifecycle;
+
+mod health;
+mod routing;
+
+mod census;
+mod reconcile;
+
+mod breaker;
+mod deployment;
+mod failure;
+
+mod deadline;
+mod events;
+mod history;
+mod ids;
+mod view;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use gimmetime_clock::{Interval, Mono};
-pub use view::Counts;
-
 use model::{Exit, Process, TaskId};
 use serde::{Deserialize, Serialize};
+
+pub use commands::{NewService, NewTaskDefinition, Refusal, ServiceChange};
+pub use deadline::next_deadline;
+pub use health::{CLOCK_LIMIT, HEALTH_PATH_LABEL, due_probes, health_path};
+pub use routing::table;
+pub use step::step;
+pub use view::Counts;
 
 /// How many stopped tasks are kept to be described.
 pub const STOPPED_TASKS_KEPT: usize = 100;
@@ -72,6 +89,8 @@ pub enum Input {
     },
     /// A new data plane took over: nothing is acknowledged yet, no target known idle.
     PlaneReset,
+    /// This engine took over from an earlier one, whose last actions may never have been done.
+    Resumed,
     /// Time passed, or the model was changed by a command.
     Tick,
 }
@@ -129,6 +148,8 @@ pub struct Route {
     pub address: SocketAddr,
     /// Whether it finishes what it has instead of getting new requests.
     pub draining: bool,
+    /// Whether it passed its checks; one that did not gets requests only for want of better.
+    pub healthy: bool,
 }
 
 /// A health check to be made now.
@@ -147,22 +168,5 @@ pub struct ProbeOrder {
 /// The latest moment by which [`Input::Tick`] is owed; kept here so that drivers need no rules of their own.
 pub type Deadline = Option<Mono>;
 
-/// All consequences of one input: the model is changed, and what is returned must be done.
-pub fn step(_model: &mut model::Model, _input: Input, _now: gimmetime_clock::Now) -> Vec<Action> {
-    Vec::new()
-}
-
-/// The routing table of `model.table_version`.
-pub fn table(model: &model::Model) -> Vec<Route> {
-    model.table.clone()
-}
-
-/// The health checks to be made now; each is answered by [`Input::Probed`].
-pub fn due_probes(_model: &mut model::Model, _now: gimmetime_clock::Now) -> Vec<ProbeOrder> {
-    Vec::new()
-}
-
-/// When [`Input::Tick`] and [`due_probes`] are needed at the latest; None if only another input can change anything.
-pub fn next_deadline(_model: &model::Model, _now: gimmetime_clock::Now) -> Deadline {
-    None
-}
+#[cfg(test)]
+mod tests;

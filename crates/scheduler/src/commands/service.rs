@@ -97,6 +97,7 @@ impl Model {
             as_given: new.as_given,
             completed: None,
             start_failures: 0,
+            last_failure: None,
             throttled_until: None,
             steady_since: None,
         };

@@ -16,7 +16,8 @@ impl Model {
     pub fn stop_task(&mut self, id: &TaskId, reason: Option<&str>, now: Now) -> Result<&Task, Refusal> {
         let task = self.tasks.get(id).ok_or(Refusal::TaskNotFound)?;
         if task.desired_status != TaskStatus::Stopped {
-            lifecycle::begin_stop(self, id, StopCode::UserInitiated, reason.unwrap_or(NO_REASON), now);
+            let stops = [(id.clone(), reason.unwrap_or(NO_REASON).to_owned())];
+            lifecycle::begin_stops(self, &stops, StopCode::UserInitiated, now);
         }
         Ok(&self.tasks[id])
     }

@@ -46,6 +46,8 @@ pub struct Service {
     pub completed: Option<CompletedDeployment>,
     /// Start throttling: tasks in a row that failed without one that stayed healthy.
     pub start_failures: u32,
+    /// When the last of them failed: a task started since that stays healthy ends the row.
+    pub last_failure: Option<Mono>,
     /// No task is started before this moment.
     pub throttled_until: Option<Mono>,
     /// When `has reached a steady state.` was last said; None while it is not steady.

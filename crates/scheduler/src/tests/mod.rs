@@ -1,0 +1,8 @@
+//! The rules of the service and its targets, shown in a small world with its own time.
+
+mod breaker;
+mod health;
+mod lifecycle;
+mod properties;
+mod rollout;
+mod world;
