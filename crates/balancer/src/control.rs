@@ -1,9 +1,14 @@
 //! What passes between the data plane and who directs it: one JSON object a line over a Unix stream socket.
 //!
 //! The plane listens on the socket it was given as its standard input. The newest connection directs it; an older one
-//! is closed. Listening sockets travel beside a line as SCM_RIGHTS.
+//! is closed. Listening sockets travel beside a line as `SCM_RIGHTS`.
 
+pub mod client;
+pub(crate) mod transport;
+
+use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -131,4 +136,38 @@ pub struct Counters {
     pub rejected_connections: u64,
     /// `TargetResponseTime`: number of answers that took up to 1, 2, 4, 8 … 32768 ms, and longer.
     pub response_time: [u64; 17],
+}
+
+/// Why a control connection is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nobody listens there, or it cannot be made.
+    #[error("cannot reach the data plane's socket `{}`", path.display())]
+    Unreachable {
+        /// Where the socket is expected.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Reading or writing failed: connect again.
+    #[error("the control connection broke")]
+    Broken(#[source] io::Error),
+    /// A line that is not of this protocol: the other side speaks another version.
+    #[error("expected a line of protocol version {PROTOCOL}, but could not read it")]
+    Unintelligible(#[source] serde_json::Error),
+    /// A line without an end.
+    #[error("expected lines of up to {limit} bytes, but got a longer one")]
+    TooLong {
+        /// In bytes.
+        limit: usize,
+    },
+    /// A listening socket was announced and did not come.
+    #[error("expected a listening socket beside the line, but none came")]
+    MissingDescriptor,
+    /// Descriptors nobody asked for.
+    #[error("expected at most {limit} descriptors at a time, but got more")]
+    TooManyDescriptors {
+        /// How many.
+        limit: usize,
+    },
 }

@@ -1,0 +1,282 @@
+//! The access log: a line per request in the ALB's format, written off the request path to a file that is bounded.
+//!
+//! Entries wait in memory and are formatted and written by a thread a few times a second. What does not fit is dropped and
+//! counted: a slow disk must not slow a request.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use gimmetime_clock::{Mono, Now, Timestamp, iso};
+use http::{HeaderValue, Method, Uri, Version};
+
+/// Most entries that wait.
+const WAITING_LIMIT: usize = 32 * 1024;
+/// A file as long as this is put aside.
+const FILE_LIMIT: u64 = 16 << 20;
+/// How many files put aside are kept.
+const FILES_KEPT: usize = 4;
+/// A longer user agent is cut, as in the ALB's log.
+const AGENT_LIMIT: usize = 8 * 1024;
+
+/// What is told of one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) connection: u64,
+    pub(crate) client: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) began: Now,
+    pub(crate) ended: Now,
+    /// When it was sent to the target that answered, and when that began its answer.
+    pub(crate) dispatched: Option<Mono>,
+    pub(crate) answered: Option<Mono>,
+    pub(crate) target: Option<SocketAddr>,
+    pub(crate) status: u16,
+    pub(crate) target_status: Option<u16>,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    /// `None` if the request was not understood.
+    pub(crate) request: Option<(Method, Uri, Version)>,
+    pub(crate) host: Option<HeaderValue>,
+    pub(crate) agent: Option<HeaderValue>,
+    pub(crate) trace: Option<HeaderValue>,
+}
+
+/// What the log calls the load balancer and its targets.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    pub(crate) load_balancer: String,
+    pub(crate) target_group: String,
+}
+
+/// Entries that wait to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<(Vec<Entry>, u64)>,
+}
+
+impl Queue {
+    /// Takes one in, unless too many wait.
+    pub(crate) fn push(&self, entry: Entry) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.0.len() < WAITING_LIMIT {
+            waiting.0.push(entry);
+        } else {
+            waiting.1 += 1;
+        }
+    }
+
+    /// All that wait, and how many were dropped since the last time.
+    pub(crate) fn take(&self) -> (Vec<Entry>, u64) {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The file, and those put aside: `PATH`, `PATH.1` (newer) to `PATH.4` (older).
+#[derive(Debug)]
+pub(crate) struct Files {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Files {
+    /// Goes on where the file ends.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let length = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, length })
+    }
+
+    /// Writes the entries, in their order.
+    pub(crate) fn write(&mut self, entries: &[Entry], names: &Names) -> io::Result<()> {
+        for batch in entries.chunks(256) {
+            if FILE_LIMIT <= self.length {
+                self.put_aside()?;
+            }
+            let text: String = batch.iter().map(|entry| line(entry, names)).collect();
+            self.file.write_all(text.as_bytes())?;
+            self.length += text.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn put_aside(&mut self) -> io::Result<()> {
+        let name = |number: usize| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            name
+        };
+        for number in (1..FILES_KEPT).rev() {
+            match fs::rename(name(number), name(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(&self.path, name(1))?;
+        *self = Self::open(&self.path)?;
+        Ok(())
+    }
+}
+
+/// The line, with its end; the order of fields is that of the ALB's access log.
+fn line(entry: &Entry, names: &Names) -> String {
+    let seconds = |from: Option<Mono>, to: Option<Mono>| match (from, to) {
+        (Some(from), Some(to)) => format!("{:.3}", to.since(from).as_secs_f64()),
+        _ => "-1".to_owned(),
+    };
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let quoted = |value: &Option<HeaderValue>| or_dash(value.as_ref().map(|value| escape(value.as_bytes())));
+    let target = or_dash(entry.target.map(|target| target.to_string()));
+    let target_status = or_dash(entry.target_status.map(|status| status.to_string()));
+    format!(
+        "http {time} {elb} {client} {target} {request_time} {target_time} {response_time} {status} {target_status} \
+         {received} {sent} \"{request}\" \"{agent}\" - - {group} \"{trace}\" \"-\" \"-\" {rule} {creation} \"{action}\" \
+         \"-\" \"-\" \"{target}\" \"{target_status}\" \"-\" \"-\" TID_{connection:016x}\n",
+        time = timestamp(entry.ended.wall),
+        elb = names.load_balancer,
+        client = entry.client,
+        request_time = seconds(Some(entry.began.mono).filter(|_| entry.dispatched.is_some()), entry.dispatched),
+        target_time = seconds(entry.dispatched, entry.answered),
+        response_time = seconds(entry.answered, Some(entry.ended.mono)),
+        status = entry.status,
+        received = entry.received,
+        sent = entry.sent,
+        request = request(entry),
+        agent = quoted(&entry.agent),
+        group = names.target_group,
+        trace = quoted(&entry.trace),
+        rule = if entry.request.is_some() { "0" } else { "-1" },
+        creation = timestamp(entry.began.wall),
+        action = if entry.request.is_some() { "forward" } else { "-" },
+        connection = entry.connection,
+    )
+}
+
+fn request(entry: &Entry) -> String {
+    let port = entry.local.port();
+    let Some((method, uri, version)) = &entry.request else {
+        return format!("- http://{}:{port}- -", entry.local.ip());
+    };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let host = entry.host.as_ref().map_or_else(|| entry.local.ip().to_string(), |host| escape(host.as_bytes()));
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let port = if has_port { String::new() } else { format!(":{port}") };
+    format!("{method} http://{host}{port}{} {version:?}", escape(path.as_bytes()))
+}
+
+/// The ALB's times have microseconds.
+fn timestamp(moment: Timestamp) -> String {
+    let mut text = iso::format(moment);
+    text.truncate(text.len() - 1);
+    text + &format!("{:03}Z", moment.subsec_nanos() / 1000 % 1000)
+}
+
+/// Printable and without quotes, so that a line stays one line of its fields.
+fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().min(AGENT_LIMIT));
+    for byte in &bytes[..bytes.len().min(AGENT_LIMIT)] {
+        match byte {
+            b' ' | b'!' | b'#'..=b'[' | b']'..=b'~' => text.push(char::from(*byte)),
+            _ => {
+                let _ = write!(text, "\\x{byte:02X}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn entry() -> Entry {
+        let began = Now { wall: Timestamp::from_nanos(1_530_571_400_186_641_000), mono: Mono::from_nanos(0) };
+        let after = |millis| began.mono.plus(Duration::from_millis(millis));
+        Entry {
+            connection: 0xabc,
+            client: "192.168.131.39:2817".parse().unwrap(),
+            local: "127.0.0.1:8080".parse().unwrap(),
+            began,
+            ended: began.plus(Duration::from_millis(8)),
+            dispatched: Some(after(1)),
+            answered: Some(after(6)),
+            target: Some("10.0.0.1:80".parse().unwrap()),
+            status: 200,
+            target_status: Some(200),
+            received: 34,
+            sent: 366,
+            request: Some((Method::GET, "/now?a".parse().unwrap(), Version::HTTP_11)),
+            host: Some(HeaderValue::from_static("time.example")),
+            agent: Some(HeaderValue::from_static("curl \"7\"")),
+            trace: Some(HeaderValue::from_static("Root=1-2-3")),
+        }
+    }
+
+    fn names() -> Names {
+        Names { load_balancer: "app/x/1".into(), target_group: "arn:g".into() }
+    }
+
+    #[test]
+    fn a_line_has_the_fields_of_the_load_balancer_in_its_order() {
+        assert_eq!(
+            line(&entry(), &names()),
+            "http 2018-07-02T22:43:20.194641Z app/x/1 192.168.131.39:2817 10.0.0.1:80 0.001 0.005 0.002 200 200 34 366 \
+             \"GET http://time.example:8080/now?a HTTP/1.1\" \"curl \\x227\\x22\" - - arn:g \"Root=1-2-3\" \"-\" \"-\" 0 \
+             2018-07-02T22:43:20.186641Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" TID_0000000000000abc\n"
+        );
+    }
+
+    #[test]
+    fn a_request_that_was_refused_has_no_target_and_no_times() {
+        let refused = Entry {
+            dispatched: None,
+            answered: None,
+            target: None,
+            status: 400,
+            target_status: None,
+            request: None,
+            host: None,
+            agent: None,
+            trace: None,
+            ..entry()
+        };
+        assert_eq!(
+            line(&refused, &names()),
+            "http 2018-07-02T22:43:20.194641Z app/x/1 192.168.131.39:2817 - -1 -1 -1 400 - 34 366 \
+             \"- http://127.0.0.1:8080- -\" \"-\" - - arn:g \"-\" \"-\" \"-\" -1 \
+             2018-07-02T22:43:20.186641Z \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" TID_0000000000000abc\n"
+        );
+    }
+
+    #[test]
+    fn files_are_put_aside_and_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mut files = Files::open(&path).unwrap();
+        for _ in 0..FILES_KEPT + 3 {
+            files.length = FILE_LIMIT;
+            files.write(&[entry()], &names()).unwrap();
+        }
+        let mut kept: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        kept.sort();
+        assert_eq!(kept, ["access.log", "access.log.1", "access.log.2", "access.log.3", "access.log.4"]);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn entries_that_do_not_fit_are_dropped_and_counted() {
+        let queue = Queue::default();
+        for _ in 0..WAITING_LIMIT + 5 {
+            queue.push(entry());
+        }
+        let (waiting, dropped) = queue.take();
+        assert_eq!((waiting.len(), dropped), (WAITING_LIMIT, 5));
+        assert_eq!(queue.take().0.len(), 0);
+    }
+}
