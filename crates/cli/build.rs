@@ -65,7 +65,8 @@ fn build(workspace: &Path, target: &str) -> PathBuf {
 
 /// Static, without position independence (40 KB), and with no path of this machine in it.
 fn flags(workspace: &Path) -> Vec<String> {
-    let cargo_home = env::var("CARGO_HOME").map_or_else(|_| PathBuf::from(required("HOME")).join(".cargo"), PathBuf::from);
+    let cargo_home =
+        env::var("CARGO_HOME").map_or_else(|_| PathBuf::from(required("HOME")).join(".cargo"), PathBuf::from);
     let sysroot = Command::new(required("RUSTC")).args(["--print", "sysroot"]).output().expect("rustc runs");
     let sysroot = String::from_utf8(sysroot.stdout).expect("a sysroot is text");
     vec![
@@ -88,7 +89,8 @@ fn embed_dir() -> PathBuf {
 
 /// Whether an ELF file has no program interpreter (`PT_INTERP`, 3).
 fn is_static(elf: &[u8]) -> bool {
-    let number = |at: usize, len: usize| elf[at..at + len].iter().rev().fold(0_usize, |n, byte| n << 8 | usize::from(*byte));
+    let number =
+        |at: usize, len: usize| elf[at..at + len].iter().rev().fold(0_usize, |n, byte| n << 8 | usize::from(*byte));
     assert!(elf.starts_with(b"\x7fELF\x02\x01"), "the nested build left no 64-bit little-endian ELF file");
     let (table, entry_size, entries) = (number(32, 8), number(54, 2), number(56, 2));
     (0..entries).all(|entry| number(table + entry * entry_size, 4) != 3)

@@ -71,3 +71,21 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<gimmetime_ops::OpsError> for Failure {
+    /// The last line of such an error may be a hint.
+    fn from(error: gimmetime_ops::OpsError) -> Self {
+        use gimmetime_ops::OpsError;
+        let words = error.to_string();
+        let (words, hint) = match words.split_once("\nhint: ") {
+            Some((words, hint)) => (words.to_owned(), Some(hint.to_owned())),
+            None => (words, None),
+        };
+        let exit = match error {
+            OpsError::NotUp { .. } | OpsError::Unreachable { .. } | OpsError::Busy(_) => Exit::Unsure,
+            OpsError::NoSuchRelease { .. } => Exit::Unsure,
+            _ => Exit::Failed,
+        };
+        Self { exit, words, hint }
+    }
+}

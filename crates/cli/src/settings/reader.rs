@@ -154,7 +154,9 @@ impl<'a> Reader<'a> {
         for (name, item) in table.table.iter() {
             match item.as_str() {
                 Some(text) => pairs.push((name.to_owned(), text.to_owned())),
-                None => table.wrong(item.span(), name, &format!("expected a string, but found {}", kind(item)), mistakes),
+                None => {
+                    table.wrong(item.span(), name, &format!("expected a string, but found {}", kind(item)), mistakes)
+                }
             }
         }
         pairs

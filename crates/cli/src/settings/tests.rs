@@ -44,7 +44,8 @@ fn a_mistake_of_syntax_names_its_line() {
 
 #[test]
 fn without_a_file_every_setting_has_a_default() {
-    let settings = Settings::merge(&common(), &Environment::default(), File::default(), None).expect("defaults are right");
+    let settings =
+        Settings::merge(&common(), &Environment::default(), File::default(), None).expect("defaults are right");
     assert_eq!((settings.name.as_str(), settings.target.as_str(), settings.count), ("gimmetime", "local", 2));
     assert_eq!(settings.service.image, ImageSource::Builtin);
     assert_eq!((settings.service.health.as_str(), settings.service.probe.as_str()), ("/live", "/now"));

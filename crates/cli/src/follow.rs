@@ -1,0 +1,125 @@
+//! Follows a change while it happens: shows its events, and asks what Ctrl-C shall mean.
+
+use std::future::Future;
+use std::pin::pin;
+
+use gimmetime_ops::{Canceller, Event, OpsError, Run, cancellation};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::exit::Failure;
+use crate::render::Printer;
+use crate::render::progress::Progress;
+
+/// One change: what it is given, and what is kept to follow it.
+pub(crate) struct Follow {
+    run: Run,
+    events: UnboundedReceiver<Event>,
+    canceller: Canceller,
+}
+
+/// How following ended.
+#[derive(Debug)]
+pub(crate) enum Followed<T> {
+    /// It came to its own end (a detached one too).
+    Ended(Result<T, OpsError>),
+    /// The user wants back what was before; the change was left alone.
+    RollBack {
+        /// The release that served before.
+        to: u32,
+    },
+}
+
+impl Follow {
+    /// A change asked for by `who`.
+    pub(crate) fn new(who: &str) -> Self {
+        let (sender, events) = unbounded_channel();
+        let (canceller, cancel) = cancellation();
+        Self { run: Run { who: who.to_owned(), events: sender, cancel }, events, canceller }
+    }
+
+    /// What the change is given.
+    pub(crate) fn run(&self) -> Run {
+        self.run.clone()
+    }
+
+    /// Stops waiting as soon as the change was asked for: `--detach`.
+    pub(crate) fn detach(&self) {
+        self.canceller.cancel();
+    }
+
+    /// Shows events until the change ends. Ctrl-C asks on a terminal, and detaches elsewhere; so does SIGTERM.
+    pub(crate) async fn until_end<T>(
+        mut self,
+        change: impl Future<Output = Result<T, OpsError>>,
+        printer: &mut Printer,
+    ) -> Result<Followed<T>, Failure> {
+        let mut change = pin!(change);
+        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let mut progress = Progress::default();
+        let mut before = None;
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => {
+                    if let Event::Changing { from: Some(from), to, .. } = &event && from != to {
+                        before = Some(*from);
+                    }
+                    progress.show(&event, printer);
+                }
+                ended = &mut change => {
+                    while let Ok(event) = self.events.try_recv() {
+                        progress.show(&event, printer);
+                    }
+                    printer.clear();
+                    return Ok(Followed::Ended(ended));
+                }
+                _ = terminate.recv() => self.canceller.cancel(),
+                _ = interrupt.recv() => {
+                    if !printer.can_ask() {
+                        self.canceller.cancel();
+                        continue;
+                    }
+                    match (ask(printer, before, &mut interrupt).await, before) {
+                        (Choice::KeepWaiting, _) => {}
+                        (Choice::RollBack, Some(to)) => {
+                            self.canceller.cancel();
+                            // Its probe and its label are its own to put away.
+                            let _ = change.await;
+                            return Ok(Followed::RollBack { to });
+                        }
+                        (Choice::Detach | Choice::RollBack, _) => self.canceller.cancel(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Choice {
+    Detach,
+    RollBack,
+    KeepWaiting,
+}
+
+/// Asks on the terminal. A second Ctrl-C while it asks means: detach.
+async fn ask(printer: &mut Printer, before: Option<u32>, interrupt: &mut tokio::signal::unix::Signal) -> Choice {
+    let back = before.map_or_else(String::new, |before| format!(", [r]oll back to r{before}"));
+    printer.note(format!("interrupted: [d]etach (it goes on){back}, [k]eep waiting?"));
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    tokio::select! {
+        answer = answer => match answer.ok().and_then(Result::ok).as_deref().map(str::trim) {
+            Some("r" | "roll back" | "rollback") => Choice::RollBack,
+            Some("k" | "keep" | "keep waiting") => Choice::KeepWaiting,
+            _ => Choice::Detach,
+        },
+        _ = interrupt.recv() => Choice::Detach,
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")))
+}

@@ -1,0 +1,98 @@
+//! From what the settings name to an image in the engine's store, by digest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gimmetime_image::{Layout, LayoutError, Spec, annotation};
+
+use crate::embedded;
+use crate::exit::Failure;
+use crate::settings::{ImageSource, Settings};
+
+/// An image that the engine's store has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packed {
+    /// `sha256:…` of its manifest.
+    pub(crate) digest: String,
+    /// What it calls itself: `0.1.0`.
+    pub(crate) version: String,
+    /// The git commit it was built from, if its folder tells.
+    pub(crate) git: Option<String>,
+}
+
+/// Makes sure that the store has the image, and says which it is. An image that is there is not packed again.
+pub(crate) fn pack(settings: &Settings, source: &ImageSource, layout: &Layout) -> Result<Packed, Failure> {
+    if let ImageSource::Digest(digest) = source {
+        return find(digest, layout);
+    }
+    let (spec, git) = spec(source, settings.service.port)?;
+    let entry = layout.add_or_find(&spec).map_err(|error| store_failed(&error))?;
+    Ok(Packed { digest: entry.digest.to_string(), version: spec.version, git })
+}
+
+/// What an image is built from.
+pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<String>), Failure> {
+    let (executable, title, version, git) = match source {
+        ImageSource::Builtin if embedded::SERVER.is_empty() => {
+            let words = "this build of gimmetime carries no time service: it was not built on x86-64 Linux";
+            return Err(Failure::unsure(words).hint("pass a path to a static executable"));
+        }
+        ImageSource::Builtin => {
+            (embedded::SERVER.to_vec(), "gimmetime".to_owned(), env!("CARGO_PKG_VERSION").to_owned(), None)
+        }
+        ImageSource::Path(path) => (read(path)?, title(path), "local".to_owned(), commit(path)),
+        ImageSource::Digest(digest) => {
+            return Err(Failure::unsure(format!("{digest} is built already")).hint("pass `builtin` or a path"));
+        }
+    };
+    let (command, env, labels) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    Ok((Spec { executable, command, env, port, title, version, labels }, git))
+}
+
+/// A failure of the image store, as a failure of the command: what runs is not touched by it.
+pub(crate) fn store_failed(error: &LayoutError) -> Failure {
+    Failure::failed(error.to_string())
+}
+
+fn find(digest: &str, layout: &Layout) -> Result<Packed, Failure> {
+    let entry = layout.find(digest).map_err(|error| store_failed(&error).hint("gimmetime image ls"))?;
+    let version = entry.annotations.get(annotation::VERSION).cloned().unwrap_or_else(|| "unknown".to_owned());
+    Ok(Packed { digest: entry.digest.to_string(), version, git: None })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::unsure(format!("could not read the executable {}: {error}", path.display()))
+            .hint("an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`")
+    })
+}
+
+/// The file's name, reduced to what an image's name may hold.
+fn title(path: &Path) -> String {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_lowercase());
+    let kept: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let kept = kept.trim_matches('-').to_owned();
+    if kept.is_empty() { "service".to_owned() } else { kept }
+}
+
+/// The commit that is checked out where the executable lies, with `-dirty` when files differ from it.
+fn commit(path: &Path) -> Option<String> {
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(PathBuf::from("."), PathBuf::from);
+    let describe = ["describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"];
+    let output = Command::new("git").arg("-C").arg(folder).args(describe).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_holds_only_what_an_image_name_may() {
+        assert_eq!(title(Path::new("./bin/My Server_2")), "my-server-2");
+        assert_eq!(title(Path::new("/")), "service");
+    }
+}

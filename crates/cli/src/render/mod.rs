@@ -1,0 +1,8 @@
+//! What people see. Numbers are real, the answer comes first, colour only repeats what a sign says.
+
+mod printer;
+pub(crate) mod progress;
+pub(crate) mod rollout;
+pub(crate) mod units;
+
+pub(crate) use printer::{Printer, Tone};

@@ -1,0 +1,170 @@
+//! How a rollout ended, for people and for programs.
+
+use std::io;
+use std::time::Duration;
+
+use gimmetime_check::{Tally, Verdict};
+use gimmetime_clock::iso;
+use gimmetime_ops::{Certainty, Diagnosis, Ledger, Operation, Outcome, RolloutReport};
+use serde_json::{Value, json};
+
+use super::progress::short;
+use super::units::{clock_time, count, half_width, latency, span};
+use super::{Printer, Tone};
+use crate::verbs::check::verdict_word;
+
+/// Log lines shown without `--verbose`.
+const FEW: usize = 1;
+
+/// The phases and the probe of a rollout that did what was asked.
+pub(crate) fn success(report: &RolloutReport, printer: &mut Printer) -> io::Result<()> {
+    let tick = printer.paint(Tone::Good, "✔");
+    printer.text(format!("{tick} {}", phases(report)))?;
+    if let Some(tally) = &report.tally {
+        let sign = if tally.failed == 0 { tick } else { printer.paint(Tone::Bad, "✘") };
+        printer.text(format!("{sign} {}{}", probe(tally), undo(report)))?;
+        for (at, words) in &tally.first_failures {
+            printer.text(format!("  {}  {words}", clock_time(*at)))?;
+        }
+    }
+    Ok(())
+}
+
+/// One sentence on a rollout that failed, and why it did.
+pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Printer) -> io::Result<()> {
+    let cross = printer.paint(Tone::Bad, "✘");
+    let cause = report.cause.as_ref().map_or_else(String::new, |cause| format!(": {}", cause.because));
+    let after = span(report.ledger.total);
+    let tally = report.tally.as_ref().map_or_else(String::new, |tally| format!(" ({})", brief(tally)));
+    let ending = match (report.outcome, report.from) {
+        (Outcome::RolledBack, Some(from)) => format!("Rolled back; r{from} never stopped{tally}"),
+        (Outcome::RolledBack, None) => format!("Rolled back{tally}"),
+        (Outcome::FailedAndOldServes, _) => format!("Not rolled back; healthy tasks serve on{tally}"),
+        (Outcome::Superseded, _) => "Somebody else changed the service before it was done".to_owned(),
+        _ => format!("No task is healthy{tally}"),
+    };
+    printer.text(format!("{cross} r{} failed after {after}{cause}. {ending}", report.to))?;
+    report.cause.as_ref().map_or(Ok(()), |cause| diagnosis(cause, verbose, printer))
+}
+
+/// Cause, evidence, what changed, and what mends it.
+pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer) -> io::Result<()> {
+    let certainty = match cause.certainty {
+        Certainty::Certain => "certain",
+        Certainty::Likely => "likely",
+        Certainty::Guess => "a guess",
+    };
+    printer.text(format!("cause      {:<42} {certainty}: {}", cause.sentence, cause.because))?;
+    let shown = if verbose { cause.evidence.len() } else { FEW };
+    let hidden = cause.evidence.len().saturating_sub(shown);
+    for (index, line) in cause.evidence.iter().take(shown).enumerate() {
+        let label = if index == 0 { "evidence" } else { "" };
+        let more = if index + 1 == shown && hidden > 0 {
+            format!("   ({hidden} more lines: --verbose)")
+        } else {
+            String::new()
+        };
+        printer.text(format!("{label:<10} {} {}  {}{more}", clock_time(line.at), line.task, line.text))?;
+    }
+    if !cause.changed.is_empty() {
+        let before = cause.before.map_or_else(String::new, |before| format!("r{before} → "));
+        printer.text(format!("changed    {before}r{}: {}", cause.release, cause.changed.join(", ")))?;
+    }
+    let fix =
+        if cause.advice.is_empty() { cause.fix.clone() } else { format!("{}, then: {}", cause.advice, cause.fix) };
+    printer.text(format!("fix        {fix}"))
+}
+
+/// `start 31 s · healthy 11 s · drain 15 s = 58 s; r14 serves everyone after 43 s`
+fn phases(report: &RolloutReport) -> String {
+    let Ledger { start, healthy, drain, serves_everyone, total } = report.ledger;
+    let parts = [("start", start), ("healthy", healthy), ("drain", drain)];
+    let parts: Vec<String> =
+        parts.iter().filter_map(|(name, time)| Some(format!("{name} {}", span((*time)?)))).collect();
+    let sum = if parts.is_empty() { span(total) } else { format!("{} = {}", parts.join(" · "), span(total)) };
+    match serves_everyone {
+        Some(after) if report.operation != Operation::Scale => {
+            format!("{sum}; r{} serves everyone after {}", report.to, span(after))
+        }
+        _ => format!("{sum}; {} of {} healthy", report.count, report.count),
+    }
+}
+
+/// `290 requests, 0 failed, p99 38 ms, clock within ±0.02 s`
+pub(crate) fn probe(tally: &Tally) -> String {
+    let clock = match (tally.clock, tally.clock_verdict) {
+        (Some(interval), Some(Verdict::Ok)) => format!(", clock within {}", half_width(interval)),
+        (Some(interval), Some(Verdict::Wrong)) => format!(", clock WRONG, up to {}", half_width(interval)),
+        (Some(interval), _) => format!(", clock undecided within {}", half_width(interval)),
+        (None, _) => String::new(),
+    };
+    format!("{}, p99 {}{clock}", brief(tally), latency(tally.p99))
+}
+
+fn brief(tally: &Tally) -> String {
+    let unverified = match tally.unverified {
+        0 => String::new(),
+        n => format!(", {n} unverified (this machine's network)"),
+    };
+    format!("{} requests, {} failed{unverified}", count(tally.requests), tally.failed)
+}
+
+fn undo(report: &RolloutReport) -> String {
+    match (report.operation, report.from) {
+        (Operation::Deploy | Operation::Rollback, Some(from)) if from != report.to => {
+            format!("             undo: gimmetime rollback r{from}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The stable JSON of a rollout.
+pub(crate) fn as_json(report: &RolloutReport) -> Value {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    json!({
+        "operation": report.operation,
+        "outcome": report.outcome,
+        "from": report.from,
+        "release": report.to,
+        "count": report.count,
+        "phases": {
+            "start_seconds": seconds(report.ledger.start),
+            "healthy_seconds": seconds(report.ledger.healthy),
+            "drain_seconds": seconds(report.ledger.drain),
+            "serves_everyone_seconds": seconds(report.ledger.serves_everyone),
+            "total_seconds": report.ledger.total.as_secs_f64(),
+        },
+        "probe": report.tally.as_ref().map(tally_json),
+        "cause": report.cause,
+        "waiting_for": report.waiting_for,
+    })
+}
+
+fn tally_json(tally: &Tally) -> Value {
+    let failures: Vec<Value> =
+        tally.first_failures.iter().map(|(at, words)| json!({ "at": iso::format(*at), "error": words })).collect();
+    json!({
+        "requests": tally.requests,
+        "failed": tally.failed,
+        "unverified": tally.unverified,
+        "reconnected": tally.reconnected,
+        "p50_seconds": tally.p50.as_secs_f64(),
+        "p99_seconds": tally.p99.as_secs_f64(),
+        "max_seconds": tally.max.as_secs_f64(),
+        "first_failures": failures,
+        "clock_low_ns": tally.clock.map(|interval| interval.lo.as_nanos()),
+        "clock_high_ns": tally.clock.map(|interval| interval.hi.as_nanos()),
+        "clock": tally.clock_verdict.map(verdict_word),
+    })
+}
+
+/// The line that names a release: `r13 → r14  sha256:77ab…  git 3f2c1d9  by alice`
+pub(crate) fn heading(report: &RolloutReport, digest: Option<&str>, git: Option<&str>, who: &str) -> String {
+    let releases = match report.from {
+        Some(from) if from != report.to => format!("r{from} → r{}", report.to),
+        _ => format!("r{}", report.to),
+    };
+    let digest = digest.map_or_else(String::new, |digest| format!("  {}", short(digest)));
+    let git = git.map_or_else(String::new, |git| format!("  git {git}"));
+    format!("{releases}{digest}{git}  by {who}")
+}

@@ -1,0 +1,179 @@
+//! The local target: the folder of its engine, and the engine's APIs as a place for `ops`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gimmetime_check::Url;
+use gimmetime_engine::{Endpoint, EngineError, Home, PlaceSpec, Presence};
+use gimmetime_ops::{Connection, Launch, Place, Probe, Rollout, ServiceSpec, Size, target_group};
+
+use crate::exit::Failure;
+use crate::release::Packed;
+use crate::render::Printer;
+use crate::settings::{ImageSource, Settings};
+
+/// Where clients connect unless it is said.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Pause between two looks at a rollout: a call costs about a millisecond here.
+const POLL: Duration = Duration::from_millis(50);
+/// How long the probe goes on after a change. A dead connection shows in microseconds on loopback.
+const PROBE_TAIL: Duration = Duration::from_millis(200);
+/// How long one answer to the probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a change is waited for unless `--timeout` says.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A running engine, and what `ops` needs of it.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) place: Place,
+}
+
+/// The state folder of the settings' name.
+pub(crate) fn home(settings: &Settings) -> Home {
+    Home::at(&settings.state_root, &settings.name)
+}
+
+/// This program, of which the engine runs a copy.
+pub(crate) fn binary() -> Result<PathBuf, Failure> {
+    // Not current_exe(): that names a deleted file once a build has replaced it, while this still opens.
+    Ok(PathBuf::from("/proc/self/exe"))
+}
+
+/// The running engine. One whose supervisor died is taken over first: its tasks serve on all the while.
+pub(crate) async fn connect(
+    settings: &Settings,
+    patience: Option<Duration>,
+    printer: &mut Printer,
+) -> Result<Local, Failure> {
+    let home = home(settings);
+    let endpoint = match home.presence().map_err(engine_failed)? {
+        Presence::Running(endpoint) => endpoint,
+        Presence::Orphaned { tasks, .. } => {
+            let spec = home.spec().map_err(engine_failed)?.unwrap_or_else(|| place_spec(settings, DEFAULT_LISTEN));
+            let endpoint = home.start(&spec, &binary()?).await.map_err(engine_failed)?;
+            printer.note(format!(
+                "the engine had died; a new one (pid {}) took over {} tasks that served on",
+                endpoint.pid,
+                tasks.len()
+            ));
+            tell_findings(&endpoint, printer);
+            endpoint
+        }
+        Presence::Stopped => {
+            let words = format!("the engine of `{}` is stopped", settings.name);
+            return Err(Failure::unhealthy(words).hint("gimmetime up"));
+        }
+        Presence::Absent => {
+            let words = format!("`{}` is not up: nothing in {}", settings.name, home.folder().display());
+            return Err(Failure::unsure(words).hint("gimmetime up"));
+        }
+    };
+    place(settings, endpoint, patience).await
+}
+
+/// Says what was found amiss when an engine was started.
+pub(crate) fn tell_findings(endpoint: &Endpoint, printer: &mut Printer) {
+    for finding in &endpoint.findings {
+        printer.note(format!("note: {finding}"));
+    }
+}
+
+/// A running engine as a place for `ops`.
+pub(crate) async fn place(
+    settings: &Settings,
+    endpoint: Endpoint,
+    patience: Option<Duration>,
+) -> Result<Local, Failure> {
+    let Endpoint { url, access_key, secret_key, region, .. } = &endpoint;
+    let connection = Connection::local(url, access_key, secret_key, region);
+    let target_group_arn = target_group(&connection, &settings.name).await?;
+    let place = Place {
+        cluster: settings.name.clone(),
+        service: settings.name.clone(),
+        target_group_arn,
+        log_group: format!("/gimmetime/{}", settings.name),
+        url: url_of(endpoint.listen, &settings.service.probe)?,
+        endpoint: connection,
+        poll: POLL,
+        patience: patience.unwrap_or(PATIENCE),
+        probe: Probe {
+            rate: settings.service.rollout.probe_rate,
+            timeout: PROBE_TIMEOUT,
+            judge_clock: true,
+            tail: PROBE_TAIL,
+        },
+        launch: Launch::Local,
+    };
+    Ok(Local { endpoint, place })
+}
+
+/// What the engine's place shall be.
+pub(crate) fn place_spec(settings: &Settings, listen: SocketAddr) -> PlaceSpec {
+    let mut spec = PlaceSpec::new(&settings.name, listen);
+    spec.health_check.path.clone_from(&settings.service.health);
+    spec
+}
+
+/// What runs, of an image that the engine's store has.
+pub(crate) fn service_spec(settings: &Settings, source: &ImageSource, packed: Packed) -> ServiceSpec {
+    let service = &settings.service;
+    let rollout = &service.rollout;
+    let Packed { digest, version, git } = packed;
+    ServiceSpec {
+        // A repository's name has no capital letters.
+        image: format!("localhost/{}@{digest}", settings.name.to_lowercase()),
+        declared_image: match source {
+            ImageSource::Builtin => "builtin".to_owned(),
+            ImageSource::Path(path) => path.display().to_string(),
+            ImageSource::Digest(digest) => digest.clone(),
+        },
+        version,
+        port: service.port,
+        health: service.health.clone(),
+        command: service.command.clone().unwrap_or_default(),
+        env: service.env.clone(),
+        secrets: service.secrets.clone(),
+        size: Size { cpu: service.cpu, memory: service.memory },
+        rollout: Rollout {
+            min_healthy_percent: rollout.min_healthy_percent,
+            max_percent: rollout.max_percent,
+            failures: Some(rollout.failures),
+            stop_timeout: rollout.stop_timeout,
+        },
+        count: settings.count,
+        git,
+    }
+}
+
+/// How a client on this machine reaches a listener.
+pub(crate) fn url_of(listen: SocketAddr, path: &str) -> Result<Url, Failure> {
+    let url = format!("http://{}{path}", reachable(listen));
+    url.parse().map_err(|error| Failure::unsure(format!("{error}")))
+}
+
+/// The address under which this machine reaches a listener that may be on all its addresses.
+pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, listen.port())),
+        _ => listen,
+    }
+}
+
+/// A failure of the engine, as a failure of the command.
+pub(crate) fn engine_failed(error: EngineError) -> Failure {
+    use gimmetime_engine::StartFailure;
+    let failure = Failure::unhealthy(error.to_string());
+    match error {
+        EngineError::Start(StartFailure::PortTaken { .. }) => failure.hint("take another: gimmetime up --listen ADDR"),
+        EngineError::Start(StartFailure::PortForbidden { .. }) => {
+            failure.hint("take a port from 1024 up: gimmetime up --listen ADDR")
+        }
+        EngineError::NotReady { log, .. } => failure.hint(format!("tail {}", log.display())),
+        EngineError::Name { .. } => Failure { exit: crate::exit::Exit::Unsure, ..failure },
+        _ => failure,
+    }
+}

@@ -1,0 +1,122 @@
+//! What `up`, `deploy`, `rollback` and `scale` have in common: follow the change, mind whoever is busy, tell the end.
+
+use gimmetime_ops::{Operation, OpsError, Outcome, Place, RolloutReport, Run, attach, rollback};
+
+use crate::args::Busy;
+use crate::exit::{Exit, Failure};
+use crate::follow::{Follow, Followed};
+use crate::render::{Printer, rollout};
+use crate::verbs::{Context, said};
+
+/// How a change ended: its own result, or that of somebody else's rollout that was followed instead, or of the way back.
+pub(crate) enum Changed<T> {
+    /// It was made.
+    Own(T),
+    /// Another was followed instead.
+    Other(RolloutReport),
+}
+
+/// Makes a change and follows it. While somebody else's is in progress: attach, wait, or ask.
+pub(crate) async fn make<T>(
+    context: &Context,
+    busy: &Busy,
+    place: &Place,
+    printer: &mut Printer,
+    change: impl AsyncFn(Run) -> Result<T, OpsError>,
+) -> Result<Changed<T>, Failure> {
+    loop {
+        let follow = Follow::new(&context.who);
+        if context.common.detach {
+            follow.detach();
+        }
+        let run = follow.run();
+        match follow.until_end(change(run), printer).await? {
+            Followed::Ended(Ok(done)) => return Ok(Changed::Own(done)),
+            Followed::Ended(Err(OpsError::Busy(other))) => match choose(&other, busy, printer)? {
+                Choice::Attach => return join(context, place, printer).await.map(Changed::Other),
+                Choice::Wait => drop(join(context, place, printer).await?),
+            },
+            Followed::Ended(Err(error)) => return Err(error.into()),
+            Followed::RollBack { to } => return back(context, place, to, printer).await.map(Changed::Other),
+        }
+    }
+}
+
+/// Shows how a rollout ended, and gives the exit code that says the same.
+pub(crate) fn end(context: &Context, report: &RolloutReport, printer: &mut Printer) -> Result<Exit, Failure> {
+    match report.outcome {
+        Outcome::Done => {
+            said(rollout::success(report, printer))?;
+            Ok(Exit::Done)
+        }
+        Outcome::Detached => {
+            let waiting = report.waiting_for.as_ref().map_or_else(String::new, |what| format!("; it waits for {what}"));
+            printer.note(format!("detached: {} goes on{waiting}", operation(report)));
+            printer.note("  follow it: gimmetime status --watch");
+            Ok(Exit::Unsure)
+        }
+        Outcome::FailedNotServing => {
+            said(rollout::failure(report, context.common.verbose, printer))?;
+            Ok(Exit::Unhealthy)
+        }
+        Outcome::RolledBack | Outcome::FailedAndOldServes | Outcome::Superseded => {
+            said(rollout::failure(report, context.common.verbose, printer))?;
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+fn operation(report: &RolloutReport) -> String {
+    match report.operation {
+        Operation::Scale => format!("scaling to {} tasks", report.count),
+        _ => format!("the rollout of r{}", report.to),
+    }
+}
+
+enum Choice {
+    Attach,
+    Wait,
+}
+
+fn choose(other: &gimmetime_ops::Busy, flags: &Busy, printer: &mut Printer) -> Result<Choice, Failure> {
+    let words = other.to_string();
+    let first = words.lines().next().unwrap_or_default().to_owned();
+    if flags.attach {
+        return Ok(Choice::Attach);
+    }
+    if flags.wait {
+        printer.note(format!("waiting: {first}"));
+        return Ok(Choice::Wait);
+    }
+    if printer.can_ask() {
+        let question = format!("{first}. [a]ttach to it, [w]ait for its end, or [q]uit?");
+        match printer.ask(&question).as_deref() {
+            Some("a" | "attach") => return Ok(Choice::Attach),
+            Some("w" | "wait") => return Ok(Choice::Wait),
+            _ => {}
+        }
+    }
+    Err(Failure::unsure(first).hint("pass --attach to follow it, or --wait to begin after it"))
+}
+
+/// Follows the change that is in progress to its end.
+async fn join(context: &Context, place: &Place, printer: &mut Printer) -> Result<RolloutReport, Failure> {
+    let follow = Follow::new(&context.who);
+    let run = follow.run();
+    match follow.until_end(attach(place, &run), printer).await? {
+        Followed::Ended(Ok(Some(report))) => Ok(report),
+        Followed::Ended(Ok(None)) => Err(Failure::unsure("it ended a moment ago").hint("gimmetime status")),
+        Followed::Ended(Err(error)) => Err(error.into()),
+        Followed::RollBack { to } => Box::pin(back(context, place, to, printer)).await,
+    }
+}
+
+/// Goes back to what served before, on the user's word.
+async fn back(context: &Context, place: &Place, to: u32, printer: &mut Printer) -> Result<RolloutReport, Failure> {
+    let follow = Follow::new(&context.who);
+    let run = follow.run();
+    match follow.until_end(rollback(place, Some(to), &run), printer).await? {
+        Followed::Ended(report) => Ok(report?),
+        Followed::RollBack { .. } => Err(Failure::unsure("interrupted; the way back goes on").hint("gimmetime status")),
+    }
+}

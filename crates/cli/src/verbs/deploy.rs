@@ -1,0 +1,66 @@
+//! `deploy`, `rollback` and `scale`: one change each, followed to its end.
+
+use gimmetime_ops::{DeployMode, Deployed, RolloutReport, deploy as roll_out, rollback as roll_back, scale as rescale};
+use serde_json::json;
+
+use crate::args::{Deploy, Rollback, Scale};
+use crate::exit::{Exit, Failure};
+use crate::release::pack;
+use crate::render::{Printer, rollout};
+use crate::settings::ImageSource;
+use crate::target::{self, engine_failed};
+use crate::verbs::change::{self, Changed};
+use crate::verbs::{Context, said};
+
+/// Rolls a new release out.
+pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Printer) -> Result<Exit, Failure> {
+    let settings = &context.settings;
+    let source = args.image.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
+    let local = context.connect(printer).await?;
+    let layout = target::home(settings).layout().map_err(engine_failed)?;
+    let packed = pack(settings, &source, &layout)?;
+    let spec = target::service_spec(settings, &settings.service.image, packed.clone());
+    let mode = if args.force { DeployMode::Force } else { DeployMode::WhenChanged };
+    let change = async |run| roll_out(&local.place, &spec, mode, &run).await;
+    match change::make(context, &args.busy, &local.place, printer, change).await? {
+        Changed::Own(Deployed::Unchanged { release }) => {
+            said(printer.json(&json!({ "operation": "deploy", "outcome": "unchanged", "release": release })))?;
+            let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
+            said(printer.text(words))
+        }
+        Changed::Own(Deployed::Rolled(report)) => {
+            let heading = rollout::heading(&report, Some(&packed.digest), packed.git.as_deref(), &context.who);
+            end(context, &report, &heading, printer)
+        }
+        Changed::Other(report) => {
+            let heading = rollout::heading(&report, None, None, &context.who);
+            end(context, &report, &heading, printer)
+        }
+    }
+}
+
+/// Returns to an earlier release.
+pub(crate) async fn rollback(context: &Context, args: &Rollback, printer: &mut Printer) -> Result<Exit, Failure> {
+    let local = context.connect(printer).await?;
+    let change = async |run| roll_back(&local.place, args.release, &run).await;
+    let (Changed::Own(report) | Changed::Other(report)) =
+        change::make(context, &args.busy, &local.place, printer, change).await?;
+    let heading = rollout::heading(&report, None, None, &context.who);
+    end(context, &report, &heading, printer)
+}
+
+/// Runs another number of tasks.
+pub(crate) async fn scale(context: &Context, args: &Scale, printer: &mut Printer) -> Result<Exit, Failure> {
+    let local = context.connect(printer).await?;
+    let change = async |run| rescale(&local.place, args.count, &run).await;
+    let (Changed::Own(report) | Changed::Other(report)) =
+        change::make(context, &args.busy, &local.place, printer, change).await?;
+    let heading = format!("r{} · {} task{}", report.to, report.count, if report.count == 1 { "" } else { "s" });
+    end(context, &report, &heading, printer)
+}
+
+fn end(context: &Context, report: &RolloutReport, heading: &str, printer: &mut Printer) -> Result<Exit, Failure> {
+    said(printer.json(&rollout::as_json(report)))?;
+    said(printer.text(heading))?;
+    change::end(context, report, printer)
+}

@@ -1,0 +1,49 @@
+//! `down`: everything drained, stopped and removed, and said what is left. Done twice it does nothing.
+
+use gimmetime_clock::source;
+use gimmetime_engine::{Home, Presence};
+use serde_json::json;
+
+use crate::exit::{Exit, Failure};
+use crate::render::units::span;
+use crate::render::{Printer, Tone};
+use crate::target::{self, engine_failed};
+use crate::verbs::{Context, said};
+
+/// Takes everything down, whatever it is doing.
+pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
+    let home = target::home(&context.settings);
+    let name = &context.settings.name;
+    if matches!(home.presence().map_err(engine_failed)?, Presence::Absent) && !home.folder().exists() {
+        said(printer.json(&json!({ "name": name, "removed": false, "left": 0 })))?;
+        return said(printer.text(format!("nothing to delete: `{name}` is not up")));
+    }
+    let began = source::mono();
+    let tasks = drain(&home, printer).await?;
+    home.remove().map_err(engine_failed)?;
+    said(printer.json(&json!({ "name": name, "removed": true, "tasks": tasks, "left": 0 })))?;
+    let tick = printer.paint(Tone::Good, "✔");
+    let plural = if tasks == 1 { "" } else { "s" };
+    said(printer.text(format!(
+        "{tick} {tasks} task{plural} drained   {tick} engine stopped   {tick} state removed   {} · left: nothing",
+        span(source::mono().since(began))
+    )))
+}
+
+/// Stops everything in order and keeps the state, so that the next `up` goes on with the same releases.
+pub(crate) async fn stop(home: &Home, printer: &mut Printer) -> Result<Exit, Failure> {
+    let tasks = drain(home, printer).await?;
+    printer.note(format!("stopped: {tasks} tasks drained; the state stays in {}", home.folder().display()));
+    Ok(Exit::Done)
+}
+
+async fn drain(home: &Home, printer: &mut Printer) -> Result<usize, Failure> {
+    let mut show = |left: usize| {
+        if left > 0 {
+            printer.progress(&format!("stopping {left} task{}", if left == 1 { "" } else { "s" }));
+        }
+    };
+    let report = home.stop(&target::binary()?, &mut show).await;
+    printer.clear();
+    report.map(|report| report.tasks).map_err(|error| engine_failed(error).hint("gimmetime down goes on with it"))
+}

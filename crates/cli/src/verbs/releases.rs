@@ -1,0 +1,40 @@
+//! `releases`: the ledger, newest first.
+
+use gimmetime_ops::{ReleaseOutcome, releases};
+use serde_json::json;
+
+use crate::exit::{Exit, Failure};
+use crate::render::progress::short;
+use crate::render::units::day_time;
+use crate::render::{Printer, Tone};
+use crate::verbs::{Context, said};
+
+/// Lists them.
+pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
+    let local = context.connect(printer).await?;
+    let mut releases = releases(&local.place).await?;
+    releases.sort_by_key(|release| std::cmp::Reverse(release.number));
+    said(printer.json(&json!({ "releases": releases })))?;
+    for release in &releases {
+        let outcome = match release.outcome {
+            ReleaseOutcome::Succeeded => printer.paint(Tone::Good, "✔ succeeded  "),
+            ReleaseOutcome::RolledBack => printer.paint(Tone::Bad, "✘ rolled back"),
+            ReleaseOutcome::Failed => printer.paint(Tone::Bad, "✘ failed     "),
+            ReleaseOutcome::InProgress => "… in progress".to_owned(),
+            _ => "  unknown    ".to_owned(),
+        };
+        let line = format!(
+            "{:>4}  {}  {:<18} {:<9} {outcome}  by {}{}{}{}",
+            format!("r{}", release.number),
+            release.at.map_or_else(|| "-".to_owned(), day_time),
+            release.digest.as_deref().map_or_else(|| "-".to_owned(), short),
+            release.version.as_deref().unwrap_or("-"),
+            release.who.as_deref().unwrap_or("-"),
+            release.git.as_ref().map_or_else(String::new, |git| format!("  git {git}")),
+            release.cause.as_ref().map_or_else(String::new, |cause| format!("  {cause}")),
+            if release.serving { "  serving" } else { "" },
+        );
+        said(printer.text(line))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,181 @@
+//! `status`: tasks with health and clocks, the deployment, rates, events, and what the scheduler waits for.
+
+use std::time::Duration;
+
+use gimmetime_check::{Options, Report};
+use gimmetime_clock::{Interval, Timestamp, source};
+use gimmetime_engine::EngineDescription;
+use gimmetime_ops::{Clocks, StatusReport, TaskLine, status};
+use serde_json::{Value, json};
+
+use crate::args::Status;
+use crate::exit::{Exit, Failure};
+use crate::render::progress::short;
+use crate::render::units::{clock_time, count, day_time, half_width, latency, span};
+use crate::render::{Printer, Tone};
+use crate::target::Local;
+use crate::verbs::{Context, check, said};
+
+/// How often `--watch` looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the clocks of one picture may be asked for.
+const CLOCKS: Duration = Duration::from_secs(1);
+/// Events shown without `--verbose`.
+const FEW: usize = 5;
+
+/// Shows it once, or again and again.
+pub(crate) async fn run(context: &Context, args: &Status, printer: &mut Printer) -> Result<Exit, Failure> {
+    let local = context.connect(printer).await?;
+    loop {
+        let picture = Picture::take(&local).await?;
+        if args.watch {
+            said(printer.next_picture())?;
+        }
+        let exit = picture.show(context, &local, printer)?;
+        if !args.watch {
+            return Ok(exit);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(exit),
+        }
+    }
+}
+
+/// All that is shown at one moment.
+struct Picture {
+    status: StatusReport,
+    engine: EngineDescription,
+    checked: Option<Report>,
+}
+
+impl Picture {
+    async fn take(local: &Local) -> Result<Self, Failure> {
+        let options = Options { budget: CLOCKS, timeout: CLOCKS, ..Options::default() };
+        let checked = gimmetime_check::check(&local.place.url, &options).await.ok();
+        let clocks: Clocks = checked.iter().flat_map(clocks_of).collect();
+        let status = status(&local.place, &clocks).await?;
+        let engine = local.endpoint.describe().await.map_err(crate::target::engine_failed)?;
+        Ok(Self { status, engine, checked })
+    }
+
+    fn show(&self, context: &Context, local: &Local, printer: &mut Printer) -> Result<Exit, Failure> {
+        let status = &self.status;
+        said(printer.json(&self.as_json(context, local)))?;
+        let serves = status.desired <= status.healthy;
+        let sign = if serves && status.is_steady {
+            printer.paint(Tone::Good, "OK")
+        } else if status.healthy > 0 {
+            printer.paint(Tone::Warn, "CHANGING")
+        } else {
+            printer.paint(Tone::Bad, "NOT HEALTHY")
+        };
+        let release = &status.release;
+        let who = match (&release.who, release.at) {
+            (Some(who), Some(at)) => format!(" ({who}, {})", day_time(at)),
+            _ => String::new(),
+        };
+        said(printer.text(format!(
+            "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}",
+            context.settings.target,
+            status.service,
+            local.place.url.authority(),
+            release.number,
+            release.version.as_ref().map_or_else(String::new, |version| format!(" {version}")),
+            release.digest.as_deref().map_or_else(String::new, short),
+            status.healthy,
+            status.desired,
+        )))?;
+        for task in &status.tasks {
+            said(printer.text(task_line(task, printer)))?;
+        }
+        self.show_motion(printer)?;
+        said(printer.text(traffic(&self.engine)))?;
+        let events = if context.common.verbose { status.events.len() } else { FEW };
+        for event in status.events.iter().take(events) {
+            let at = event.at.map_or_else(String::new, clock_time);
+            said(printer.text(printer.paint(Tone::Dim, format!("  {at}  {}", event.message))))?;
+        }
+        Ok(if serves {
+            Exit::Done
+        } else if status.healthy > 0 {
+            Exit::Failed
+        } else {
+            Exit::Unhealthy
+        })
+    }
+
+    /// What is being changed, and what it waits for.
+    fn show_motion(&self, printer: &mut Printer) -> Result<Exit, Failure> {
+        if let Some(deployment) = &self.status.deployment {
+            let since = deployment.since.map_or_else(String::new, |since| format!(" since {}", clock_time(since)));
+            let failed = if deployment.failed == 0 { String::new() } else { format!(", {} failed", deployment.failed) };
+            said(printer.text(format!(
+                "{} {}{since}, {} of {} run{failed}",
+                deployment.who, deployment.what, deployment.running, deployment.of
+            )))?;
+        }
+        match &self.status.waiting_for {
+            Some(what) => said(printer.text(format!("waits for {what}"))),
+            None => Ok(Exit::Done),
+        }
+    }
+
+    fn as_json(&self, context: &Context, local: &Local) -> Value {
+        let mut value = serde_json::to_value(&self.status).expect("a report has only text keys");
+        let minute = &self.engine.metrics.last_minute;
+        let hour = &self.engine.metrics.last_hour;
+        let traffic = |traffic: &gimmetime_engine::Traffic| {
+            json!({
+                "requests": traffic.requests,
+                "failed_5xx": traffic.failed5xx,
+                "per_second": traffic.per_second,
+                "p99_seconds": traffic.p99_seconds,
+            })
+        };
+        value["target"] = json!(context.settings.target);
+        value["url"] = json!(format!("http://{}", local.place.url.authority()));
+        value["engine"] =
+            json!({ "pid": self.engine.pid, "api": local.endpoint.url, "state": local.endpoint.state_dir });
+        value["traffic"] = json!({ "last_minute": traffic(minute), "last_hour": traffic(hour) });
+        value["check"] = json!(self.checked.as_ref().map(check::as_json));
+        value
+    }
+}
+
+/// Clocks by instance: the first digits of a task's id.
+fn clocks_of(report: &Report) -> Vec<(String, Interval)> {
+    report.instances.iter().map(|instance| (instance.instance.to_string(), instance.interval)).collect()
+}
+
+/// `4f2a91bc  RUNNING  3 d   healthy  clock ±0.4 ms  r14  :20001`
+fn task_line(task: &TaskLine, printer: &Printer) -> String {
+    let health = task.health.as_deref().unwrap_or("-");
+    let tone = match health {
+        "healthy" => Tone::Good,
+        "unhealthy" => Tone::Bad,
+        _ => Tone::Warn,
+    };
+    let age = task.since.map_or_else(String::new, |since| span(age_of(since)));
+    let clock = task.clock.map_or_else(String::new, |clock| format!("clock {}", half_width(clock)));
+    let port = task.port.map_or_else(String::new, |port| format!(":{port}"));
+    let reason = task.reason.as_ref().map_or_else(String::new, |reason| format!("  {reason}"));
+    format!(
+        "  {}  {:<12} {age:>7}  {} {clock:<15} r{:<4} {port}{reason}",
+        task.id.get(..12).unwrap_or(&task.id),
+        task.status,
+        printer.paint(tone, format!("{health:<9}")),
+        task.release,
+    )
+}
+
+fn age_of(since: Timestamp) -> Duration {
+    source::wall().since(since).magnitude()
+}
+
+fn traffic(engine: &EngineDescription) -> String {
+    let hour = &engine.metrics.last_hour;
+    let p99 = hour.p99().map_or_else(String::new, |p99| format!(", p99 {}", latency(p99)));
+    let now = engine.metrics.last_minute.per_second;
+    format!("last hour {} requests, {} 5xx{p99} · now {now:.1}/s", count(hour.requests), hour.failed5xx)
+}

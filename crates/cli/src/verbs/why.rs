@@ -1,0 +1,70 @@
+//! `why`: what is wrong now, else what failed last.
+
+use gimmetime_clock::{Timestamp, source};
+use gimmetime_ops::{Answer, Question, why};
+use jiff::civil;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::args::Why;
+use crate::exit::{Exit, Failure};
+use crate::render::{Printer, Tone, rollout};
+use crate::verbs::{Context, said};
+
+/// Answers; ends with 0 when all is well, 1 when something is wrong now.
+pub(crate) async fn run(context: &Context, args: &Why, printer: &mut Printer) -> Result<Exit, Failure> {
+    let question = match (args.release, &args.at) {
+        (Some(_), Some(_)) => return Err(Failure::unsure("a release or a moment (--at), not both")),
+        (Some(release), None) => Question::Release(release),
+        (None, Some(at)) => Question::At(moment(at)?),
+        (None, None) => Question::Now,
+    };
+    let local = context.connect(printer).await?;
+    let verbose = context.common.verbose;
+    match why(&local.place, question).await? {
+        Answer::Healthy { release, healthy, desired } => {
+            said(printer.json(&json!({ "state": "healthy", "release": release, "healthy": healthy })))?;
+            let tick = printer.paint(Tone::Good, "✔");
+            said(
+                printer.text(format!(
+                    "{tick} all is well: r{release}, {healthy} of {desired} healthy; no failure is known"
+                )),
+            )
+        }
+        Answer::Past(diagnosis) => {
+            said(printer.json(&json!({ "state": "past", "diagnosis": diagnosis })))?;
+            let words = format!("all is well now; r{} failed before:", diagnosis.release);
+            said(printer.text(if question == Question::Now {
+                words
+            } else {
+                format!("r{} failed:", diagnosis.release)
+            }))?;
+            said(rollout::diagnosis(&diagnosis, verbose, printer))
+        }
+        Answer::Wrong(diagnosis) => {
+            said(printer.json(&json!({ "state": "wrong", "diagnosis": diagnosis })))?;
+            let cross = printer.paint(Tone::Bad, "✘");
+            said(printer.text(format!("{cross} r{} is not well:", diagnosis.release)))?;
+            said(rollout::diagnosis(&diagnosis, verbose, printer))?;
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// Reads `03:07` (the last time it was so, here) or a moment as RFC 3339.
+fn moment(text: &str) -> Result<Timestamp, Failure> {
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(from(moment));
+    }
+    let wrong = || Failure::unsure(format!("expected a time as 03:07 or 2026-11-22T03:07:00Z, but found `{text}`"));
+    let time: civil::Time = text.parse().map_err(|_| wrong())?;
+    let now = jiff::Timestamp::from_nanosecond(i128::from(source::wall().as_nanos())).map_err(|_| wrong())?;
+    let now = now.to_zoned(TimeZone::system());
+    let today = now.with().time(time).build().map_err(|_| wrong())?;
+    let zoned = if today <= now { today } else { today.yesterday().map_err(|_| wrong())? };
+    Ok(from(zoned.timestamp()))
+}
+
+fn from(moment: jiff::Timestamp) -> Timestamp {
+    Timestamp::from_nanos(i64::try_from(moment.as_nanosecond()).unwrap_or(i64::MAX))
+}
