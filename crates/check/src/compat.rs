@@ -16,8 +16,8 @@ pub struct Compat {
 }
 
 /// Checks `url` and answers in the old words. N of `Time difference is N` is ours − theirs in whole seconds, of the worst
-/// instance: rounded to the nearest if ok, away from zero if not, so that `ok` is never said with an N beyond ±1 nor `notok`
-/// with one within. Two words have no third: what cannot be decided is judged by the best estimate.
+/// instance, rounded to the nearest; but `ok` is never said with an N beyond ±1, nor `notok` with one within. Two words have no
+/// third: what cannot be decided is judged by the best estimate.
 pub async fn compat(url: &Url) -> Compat {
     sentences(check(url, &Options::default()).await, source::wall())
 }
@@ -25,7 +25,8 @@ pub async fn compat(url: &Url) -> Compat {
 fn sentences(outcome: Result<Report, CheckError>, now: Timestamp) -> Compat {
     match outcome {
         Ok(report) => verdict(&report),
-        Err(CheckError::NotNumber { body, .. } | CheckError::Status { body, .. }) => not_ten_digits(&body, now),
+        Err(CheckError::NotNumber { body, .. }) => not_ten_digits(&body, now),
+        Err(CheckError::Status { body, .. }) => Compat { lines: vec![not_number(shell_output(&body))], ok: false },
         Err(CheckError::Resolve(_) | CheckError::Unreachable { .. } | CheckError::OwnClock) => {
             Compat { lines: vec!["Service not available or accessible".to_owned()], ok: false }
         }
@@ -54,23 +55,26 @@ fn is_ok(instance: &InstanceReport, limit: Offset) -> bool {
 /// Ours − theirs.
 fn whole_seconds(offset: Offset, ok: bool) -> i64 {
     let magnitude = offset.magnitude();
-    let seconds = match (ok, magnitude.subsec_nanos()) {
-        (true, nanos) => (magnitude.as_secs() + u64::from(500_000_000 <= nanos)).min(1),
-        (false, nanos) => (magnitude.as_secs() + u64::from(nanos != 0)).max(2),
-    };
+    let nearest = magnitude.as_secs() + u64::from(500_000_000 <= magnitude.subsec_nanos());
+    let seconds = if ok { nearest.min(1) } else { nearest.max(2) };
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     if offset < Offset::ZERO { seconds } else { -seconds }
 }
 
 /// All digits was a number to the old script, however many; ours to subtract from.
 fn not_ten_digits(body: &str, now: Timestamp) -> Compat {
-    let text = body.trim_end_matches('\n');
+    let text = shell_output(body);
     let all_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !all_digits {
         return Compat { lines: vec![not_number(text)], ok: false };
     }
     let theirs: i64 = text.parse().unwrap_or(i64::MAX);
     difference(now.unix_seconds() - theirs, false)
+}
+
+/// What `$(…)` leaves of an output.
+fn shell_output(body: &str) -> &str {
+    body.trim_end_matches('\n')
 }
 
 fn not_number(text: &str) -> String {
@@ -169,6 +173,10 @@ mod tests {
         says(
             Err(CheckError::Status { address, status: 503, body: "Service Unavailable".to_owned() }),
             &["Not number - some error on server side. Server returned \"Service Unavailable\""],
+        );
+        says(
+            Err(CheckError::Status { address, status: 500, body: "1790000000".to_owned() }),
+            &["Not number - some error on server side. Server returned \"1790000000\""],
         );
         says(not_number("1790000005123"), &["Time difference is -1788210005123", "notok"]);
     }

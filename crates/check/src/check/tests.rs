@@ -41,7 +41,7 @@ fn beyond(world: &World, at: i64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_examination_is_never_wrong_and_stays_within_its_budget(world in worlds(), phase in any::<u64>()) {
@@ -157,7 +157,8 @@ fn quick() -> Options {
 async fn our_own_server_is_certified_and_looked_at_until_no_other_instance_shows_up() {
     let address = answering(|_| stamped("one", Offset::ZERO)).await;
     let report = examine(address, quick()).await.unwrap();
-    assert_eq!((report.verdict, report.requests, report.failed), (Verdict::Ok, 8, 0), "{report:?}");
+    assert_eq!((report.verdict, report.failed), (Verdict::Ok, 0), "{report:?}");
+    assert!(draws_to_see_all(1) < report.requests, "{report:?}");
     assert_eq!(report.instances[0].instance, Instance::Named("one".to_owned()));
     assert!(report.hull().contains(Offset::ZERO) && !report.own_step);
 }
@@ -246,11 +247,10 @@ async fn the_old_words_are_spoken_over_real_sockets() {
         let said = crate::compat(&url(address, "/now")).await;
         (said.lines.join("\n"), said.ok)
     };
-    let good = answering(|_| seconds(Offset::ZERO)).await;
+    let good = answering(|_| stamped("a", Offset::ZERO)).await;
     assert_eq!(said(good).await, ("Time difference is 0\nok".to_owned(), true));
     let behind = answering(|_| stamped("a", Offset::from_millis(-3000))).await;
     let (words, ok) = said(behind).await;
-    // A round trip away from three seconds, rounded away from zero on one side of it.
-    assert!(!ok && ["Time difference is 3\nnotok", "Time difference is 4\nnotok"].contains(&words.as_str()), "{words}");
+    assert_eq!((words.as_str(), ok), ("Time difference is 3\nnotok", false));
     assert_eq!(said(nobody().await).await, ("Service not available or accessible".to_owned(), false));
 }

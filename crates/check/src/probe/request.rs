@@ -49,7 +49,9 @@ pub(super) async fn request(
         None => true,
         Some(connection) => {
             ask(question, connection, &mut outcome).await;
-            outcome.reconnected = outcome.result.as_ref().is_err_and(Fault::may_be_stale);
+            // Closed when the time was up: that was no idle connection, and there is no time to try another.
+            let in_time = left(question, started) != Duration::ZERO;
+            outcome.reconnected = in_time && outcome.result.as_ref().is_err_and(Fault::may_be_stale);
             outcome.reconnected
         }
     };
