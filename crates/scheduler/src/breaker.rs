@@ -52,7 +52,7 @@ pub(crate) fn check(model: &mut Model, now: Now) {
         return;
     }
     primary.rollout_state = RolloutState::Failed;
-    primary.rollout_reason = FAILED.to_owned();
+    FAILED.clone_into(&mut primary.rollout_reason);
     primary.updated_at = now.wall;
     let (id, rollback_of) = (primary.id.clone(), primary.rollback_of.clone());
     let event = format!("(deployment {id}) deployment failed: tasks failed to start.");

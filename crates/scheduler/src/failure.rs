@@ -10,7 +10,7 @@ use crate::model::{Model, RolloutState, Service, ServiceStatus, TaskId};
 /// Wait after the first failure before RUNNING; doubled by each further one.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// The longest wait, as ECS has it.
-const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
+const LONGEST_DELAY: Duration = Duration::from_mins(15);
 /// How long a task must have been healthy to end a row of failures.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// The failure in a row at which the service says that it cannot start tasks.

@@ -136,18 +136,13 @@ fn passed(target: &mut Target, check: &HealthCheck, other_right: bool, now: Now)
     let take_out = other_right && CLOCK_CHECKS <= target.clock_wrong;
     let by_clock = target.reason == Some(ReasonCode::ClockProvedWrong);
     match target.state {
-        TargetState::Initial if take_out => clock_proved_wrong(target),
+        TargetState::Initial | TargetState::Healthy if take_out => clock_proved_wrong(target),
         TargetState::Initial if other_right && 0 < target.clock_wrong => {} // the next check decides
         TargetState::Initial => become_healthy(target, now),
-        TargetState::Healthy if take_out => clock_proved_wrong(target),
         TargetState::Unhealthy if by_clock && (target.clock_wrong == 0 || !other_right) => become_healthy(target, now),
-        TargetState::Unhealthy if !by_clock && check.healthy_threshold <= target.passes => {
-            if take_out {
-                clock_proved_wrong(target)
-            } else {
-                become_healthy(target, now)
-            }
-        }
+        TargetState::Unhealthy if by_clock || target.passes < check.healthy_threshold => {}
+        TargetState::Unhealthy if take_out => clock_proved_wrong(target),
+        TargetState::Unhealthy => become_healthy(target, now),
         _ => {}
     }
 }

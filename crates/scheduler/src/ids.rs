@@ -42,7 +42,7 @@ impl Ids<'_> {
         )
     }
 
-    /// The next number. SplitMix64: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators".
+    /// The next number. `SplitMix64`: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators".
     fn next(&mut self) -> u64 {
         *self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = *self.0;

@@ -137,11 +137,11 @@ pub(crate) fn spawned(
 }
 
 /// The driver could not start the process.
-pub(crate) fn spawn_failed(model: &mut Model, id: &TaskId, reason: String, now: Now, actions: &mut Vec<Action>) {
+pub(crate) fn spawn_failed(model: &mut Model, id: &TaskId, reason: &str, now: Now, actions: &mut Vec<Action>) {
     let Some(task) = model.tasks.get_mut(id).filter(|task| task.last_status == TaskStatus::Pending) else { return };
     let unasked = task.desired_status == TaskStatus::Running;
     if unasked {
-        resolve(task, StopCode::TaskFailedToStart, &reason, now);
+        resolve(task, StopCode::TaskFailedToStart, reason, now);
         failure::count(model, id, now);
     }
     release(model, id, now, actions);

@@ -25,7 +25,7 @@ fn take(model: &mut Model, input: Input, now: Now, actions: &mut Vec<Action>) {
         Input::Spawned { task, process, address } => {
             lifecycle::spawned(model, &task, process, address, now, actions);
         }
-        Input::SpawnFailed { task, reason } => lifecycle::spawn_failed(model, &task, reason, now, actions),
+        Input::SpawnFailed { task, reason } => lifecycle::spawn_failed(model, &task, &reason, now, actions),
         Input::Exited { task, exit } => lifecycle::ended(model, &task, exit, now, actions),
         Input::Probed { task, outcome } => health::probed(model, &task, &outcome, now),
         Input::Acked { version } => {

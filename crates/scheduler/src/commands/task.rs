@@ -6,7 +6,7 @@ use super::Refusal;
 use crate::lifecycle;
 use crate::model::{Model, StopCode, Task, TaskId, TaskStatus};
 
-/// ECS's `stoppedReason` when StopTask gives none.
+/// ECS's `stoppedReason` when `StopTask` gives none.
 const NO_REASON: &str = "Task stopped by user";
 
 impl Model {

@@ -125,7 +125,7 @@ pub enum StopCode {
     TaskFailedToStart,
     /// Its process ended by itself.
     EssentialContainerExited,
-    /// StopTask was called.
+    /// `StopTask` was called.
     UserInitiated,
     /// The scheduler replaced or removed it.
     ServiceSchedulerInitiated,

@@ -5,4 +5,4 @@ mod health;
 mod lifecycle;
 mod properties;
 mod rollout;
-mod world;
+pub(crate) mod world;

@@ -15,7 +15,7 @@ use crate::{
     Action, Input, NewService, NewTaskDefinition, ProbeOutcome, ServiceChange, due_probes, next_deadline, step, table,
 };
 
-pub(super) const NAME: &str = "gimmetime";
+pub(crate) const NAME: &str = "gimmetime";
 pub(super) const DELAY: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(1);
 
@@ -50,9 +50,9 @@ struct Living {
 }
 
 /// The whole world.
-pub(super) struct World {
-    pub(super) model: Model,
-    pub(super) now: Now,
+pub(crate) struct World {
+    pub(crate) model: Model,
+    pub(crate) now: Now,
     pub(super) releases: Vec<Behaviour>,
     /// How long requests in flight take; None: they never end.
     pub(super) in_flight: Option<Duration>,
@@ -72,7 +72,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Now { wall: Timestamp::from_secs(1_790_000_000), mono: Mono::from_nanos(1_000_000_000_000) };
         let place = Place {
             name: NAME.to_owned(),
@@ -113,7 +113,7 @@ impl World {
     }
 
     /// A world with a service of `count` good tasks, steady.
-    pub(super) fn steady(count: u32) -> Self {
+    pub(crate) fn steady(count: u32) -> Self {
         let mut world = Self::serving(count, good());
         world.settle();
         world
@@ -186,7 +186,7 @@ impl World {
         healthy.iter().filter(|id| self.model.tasks[*id].revision == revision).count()
     }
 
-    pub(super) fn some_healthy(&self) -> TaskId {
+    pub(crate) fn some_healthy(&self) -> TaskId {
         healthy(&self.model).first().unwrap().clone()
     }
 
@@ -246,8 +246,9 @@ impl World {
     fn advance(&mut self, end: Mono) -> bool {
         let event = self.queue.keys().next().copied();
         let due = next_deadline(&self.model, self.now);
-        let next = event.map(|(at, _)| at).into_iter().chain(due).min().unwrap_or(end);
-        let reached = next <= end;
+        let next = event.map(|(at, _)| at).into_iter().chain(due).min();
+        let reached = next.is_some_and(|next| next <= end);
+        let next = next.unwrap_or(end);
         self.now = self.now.plus(next.min(end).since(self.now.mono));
         match event {
             Some(key) if reached && key.0 <= self.now.mono => {
@@ -369,11 +370,11 @@ impl World {
             return;
         };
         let taken = |id: &&TaskId| {
-            let task = &self.model.tasks[*id];
-            task.desired_status == TaskStatus::Stopped && task.stop_code == Some(StopCode::ServiceSchedulerInitiated)
+            let (task, target) = (&self.model.tasks[*id], self.model.targets.get(*id));
+            task.stop_code == Some(StopCode::ServiceSchedulerInitiated)
+                && target.is_some_and(|target| target.failures < 2 && target.clock_wrong < 2)
         };
-        let taken =
-            healthy(before).iter().filter(taken).filter(|id| self.model.targets[*id].description.is_some()).count();
+        let taken = healthy(before).iter().filter(taken).count();
         let scaled = self.model.tasks.values().any(|task| {
             task.stopping_at == Some(self.now.wall)
                 && task.stopped_reason.as_ref().is_some_and(|reason| reason.starts_with("Scaling"))
