@@ -2,7 +2,7 @@
 //!
 //! Owns an epoll loop and the HTTP/1.1 conversation on top of it. Everything has a limit; nothing is logged per request.
 //! Refuses all else: it knows nothing of images, engines or clouds, looks up no names, and reads clocks through
-//! `gimmetime_clock::source` only. What decides is pure ([`conversation`] and what it stands on), what acts is thin.
+//! `gimmetime_clock::source` only. What decides is pure (the conversation and what it stands on), what acts is thin.
 
 #![forbid(unsafe_code)]
 

@@ -21,19 +21,19 @@ use crate::{VERSION, events};
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is taken, forbidden or not ours.
-    #[error("cannot listen on `{address}`: {}", reason(source))]
+    #[error("cannot listen on `{address}`: {}", reason(error))]
     Listen {
         /// The address that was asked for.
         address: SocketAddr,
         /// What the kernel said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The system refuses what every service needs: threads, event queues, signal handlers.
     #[error("cannot set up an event loop: {0}")]
-    Setup(#[source] io::Error),
+    Setup(io::Error),
     /// An event loop ended by itself.
     #[error("an event loop failed: {0}")]
-    Loop(#[source] io::Error),
+    Loop(io::Error),
 }
 
 /// What was done, from start to end.
@@ -96,7 +96,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
 impl Running {
     /// Listens, and serves on threads of its own. `alarm` gets a byte when one of them ends, for whatever reason.
     pub fn start(settings: Settings, alarm: Option<&UnixStream>) -> Result<Self, ServeError> {
-        let refused = |source| ServeError::Listen { address: settings.listen, source };
+        let refused = |error| ServeError::Listen { address: settings.listen, error };
         let listener = Door::listen(settings.listen).map_err(refused)?;
         let address = listener.local_addr().map_err(ServeError::Setup)?;
         let mut limits = settings.limits;
