@@ -149,9 +149,9 @@ impl Census {
 
     /// When nothing rolls any more: tasks beyond the desired count, those of the failed deployment first.
     fn surplus_of_all(&self) -> Vec<&Seat> {
-        let good = |seat: &Seat| seat.fare != Fare::Bad;
-        let surplus = self.count(good).saturating_sub(self.desired);
-        let mut order = self.scale_in_order(good);
+        let counted = |seat: &Seat| !seat.new || seat.fare != Fare::Bad; // bad new ones are failed_new's
+        let surplus = self.count(counted).saturating_sub(self.desired);
+        let mut order = self.scale_in_order(counted);
         order.sort_by_key(|seat| (seat.fare, !seat.new)); // stable: the newest first among equals
         order.into_iter().take(surplus).collect()
     }

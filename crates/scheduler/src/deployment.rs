@@ -106,8 +106,10 @@ pub(crate) fn settle(service: &mut Service, model: &mut Model, now: Now) {
     primary.updated_at = now.wall;
     let (family, revision) = (primary.family.clone(), primary.revision);
     let ledger_id = primary.rollback_of.clone().unwrap_or_else(|| primary_id.clone());
-    let completed = CompletedDeployment { deployment_id: primary_id.clone(), family, revision };
-    service.completed = Some(completed);
+    let proved = model.tasks.values().any(|task| task.deployment_id == primary_id && task.was_healthy);
+    if proved || service.completed.is_none() {
+        service.completed = Some(CompletedDeployment { deployment_id: primary_id.clone(), family, revision });
+    }
     if let Some(entry) =
         service.history.iter_mut().find(|entry| entry.deployment_id == ledger_id && is_open(entry.status))
     {

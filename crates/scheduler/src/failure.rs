@@ -5,7 +5,7 @@ use std::time::Duration;
 use gimmetime_clock::Now;
 
 use crate::events;
-use crate::model::{Model, RolloutState, Service, ServiceStatus, TaskId};
+use crate::model::{Exit, Model, RolloutState, Service, ServiceStatus, Task, TaskId};
 
 /// Wait after the first failure before RUNNING; doubled by each further one.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -27,8 +27,7 @@ pub(crate) fn count(model: &mut Model, id: &TaskId, now: Now) {
     if !belongs || service.status != ServiceStatus::Active {
         return;
     }
-    throttle(service, task.started_at.is_some(), now);
-    let impaired = service.start_failures == IMPAIRED_AT;
+    let impaired = throttle(service, task, now);
     let primary = &mut service.deployments[0];
     if primary.rollout_state == RolloutState::InProgress {
         primary.failed_tasks += 1;
@@ -76,8 +75,16 @@ pub(crate) fn is_throttled(service: &Service, now: Now) -> bool {
     service.throttled_until.is_some_and(|until| now.mono < until)
 }
 
-/// The first task in a row that ran and then failed is replaced at once: only a loop is worth waiting for.
-fn throttle(service: &mut Service, ran: bool, now: Now) {
+/// Puts off the next start after a task failed; returns whether the service just became unable to start tasks.
+///
+/// The first task in a row that ran and then failed is replaced at once: only a loop is worth waiting for. Tasks that fail
+/// together are one failure, for none of them replaced another. How one ended that nobody watched says nothing of loops.
+fn throttle(service: &mut Service, task: &Task, now: Now) -> bool {
+    let together = service.last_failure.is_some_and(|last| task.created < last);
+    if together || task.exit == Some(Exit::Unknown) {
+        return false;
+    }
+    let ran = task.started_at.is_some();
     let doublings = if ran { service.start_failures.checked_sub(1) } else { Some(service.start_failures) };
     let delay = doublings.map_or(Duration::ZERO, |doublings| {
         FIRST_DELAY.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(LONGEST_DELAY)
@@ -86,4 +93,5 @@ fn throttle(service: &mut Service, ran: bool, now: Now) {
     service.last_failure = Some(now.mono);
     let until = now.mono.plus(delay);
     service.throttled_until = Some(service.throttled_until.map_or(until, |earlier| earlier.max(until)));
+    service.start_failures == IMPAIRED_AT
 }

@@ -138,11 +138,10 @@ fn passed(target: &mut Target, check: &HealthCheck, other_right: bool, now: Now)
     match target.state {
         TargetState::Initial | TargetState::Healthy if take_out => clock_proved_wrong(target),
         TargetState::Initial if other_right && 0 < target.clock_wrong => {} // the next check decides
-        TargetState::Initial => become_healthy(target, now),
-        TargetState::Unhealthy if by_clock && (target.clock_wrong == 0 || !other_right) => become_healthy(target, now),
-        TargetState::Unhealthy if by_clock || target.passes < check.healthy_threshold => {}
-        TargetState::Unhealthy if take_out => clock_proved_wrong(target),
-        TargetState::Unhealthy => become_healthy(target, now),
+        TargetState::Unhealthy if by_clock && 0 < target.clock_wrong && other_right => {}
+        TargetState::Unhealthy if !by_clock && target.passes < check.healthy_threshold => {}
+        TargetState::Unhealthy if !by_clock && take_out => clock_proved_wrong(target),
+        TargetState::Initial | TargetState::Unhealthy => become_healthy(target, now),
         _ => {}
     }
 }

@@ -2,7 +2,8 @@ use gimmetime_clock::{Mono, Now, Timestamp};
 
 use super::{MAX_TAGS, Refusal, ServiceChange};
 use crate::model::{Model, RevisionStatus, RolloutConfiguration, ServiceDeploymentStatus, ServiceStatus, Tags, TaskId};
-use crate::tests::world::{NAME, World, new_definition, new_service};
+use crate::tests::releases::{NAME, new_definition, new_service};
+use crate::tests::world::World;
 use crate::{Input, NewService};
 
 const NOW: Now = Now { wall: Timestamp::from_secs(1_800_000_000), mono: Mono::from_nanos(9_000_000_000_000) };

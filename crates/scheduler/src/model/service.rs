@@ -44,9 +44,10 @@ pub struct Service {
     pub as_given: serde_json::Value,
     /// The deployment that was completed last: where the breaker goes back to.
     pub completed: Option<CompletedDeployment>,
-    /// Start throttling: tasks in a row that failed without one that stayed healthy.
+    /// Start throttling: tasks that failed one after the other, without one that stayed healthy.
     pub start_failures: u32,
-    /// When the last of them failed: a task started since that stays healthy ends the row.
+    /// When the last of them failed. A task started before belongs to that failure; one started since that stays healthy
+    /// ends the row.
     pub last_failure: Option<Mono>,
     /// No task is started before this moment.
     pub throttled_until: Option<Mono>,

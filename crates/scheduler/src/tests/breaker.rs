@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gimmetime_clock::Offset;
 
-use super::world::{Behaviour, NAME, World, good, rollout};
+use super::releases::{Behaviour, NAME, good, rollout};
+use super::world::World;
 use crate::ServiceChange;
 use crate::model::{
     Breaker, BreakerThreshold, BreakerType, Exit, RolloutConfiguration, RolloutState, ServiceDeploymentStatus, StopCode,
@@ -17,7 +18,7 @@ fn check_rolled_back(count: u32, bad: Behaviour) -> World {
     let source = world.primary().id.clone();
     let failed = world.deploy(bad);
     let failed_id = world.primary().id.clone();
-    let end = world.now.mono.plus(Duration::from_secs(300));
+    let end = world.now.mono.plus(Duration::from_mins(5));
     while !world.model.is_steady() {
         assert_eq!(world.healthy_of(1), count as usize, "the old release serves on");
         assert!(world.now.mono < end, "never rolled back: {:#?}", world.service().events);
@@ -111,7 +112,7 @@ fn a_first_release_that_fails_is_given_up() {
     assert_eq!(world.primary().rollout_reason, "ECS deployment circuit breaker: tasks failed to start.");
     assert_eq!(world.service().history[0].status, ServiceDeploymentStatus::RollbackFailed);
     let started = world.started.len();
-    world.pass(Duration::from_secs(3600));
+    world.pass(Duration::from_hours(1));
     assert_eq!(world.started.len(), started, "no task is started any more");
     world.deploy(good());
     world.settle();
@@ -128,7 +129,7 @@ fn without_rollback_a_failed_deployment_leaves_what_is_healthy() {
     });
     world.deploy(Behaviour { spawns: false, ..good() });
     world.until("failed", |world| world.primary().rollout_state == RolloutState::Failed);
-    world.pass(Duration::from_secs(600));
+    world.pass(Duration::from_mins(10));
     assert_eq!(world.healthy_of(1), 2);
 }
 
@@ -140,7 +141,7 @@ fn a_rollback_that_fails_too_is_marked_and_still_tried() {
     let victim = world.some_healthy();
     world.dies(&victim, Exit::Code(1));
     world.until("given up", |world| world.service().history[0].status == ServiceDeploymentStatus::RollbackFailed);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     world.releases[0].exits_after = None;
     world.settle();
     assert_eq!(world.healthy_of(1), 1);
@@ -229,4 +230,19 @@ fn two_failures_are_enough_if_two_is_the_threshold() {
     world.settle();
     assert_eq!(world.service().history[0].failed_tasks, 2);
     assert!(world.now.mono.since(before) < Duration::from_secs(1));
+}
+
+#[test]
+fn what_a_failed_deployment_left_can_be_scaled_to_nothing() {
+    let mut world = World::steady(2);
+    let breaker = Breaker { rollback: false, ..rollout().breaker };
+    let rollout = Some(RolloutConfiguration { breaker, ..rollout() });
+    world.update(ServiceChange { rollout, ..ServiceChange::default() });
+    world.deploy(Behaviour { spawns: false, ..good() });
+    world.until("failed", |world| world.primary().rollout_state == RolloutState::Failed);
+    let sick = world.some_healthy();
+    world.becomes(&sick, Behaviour { status: Some(500), ..good() });
+    world.until("unhealthy", |world| world.healthy() == 1);
+    world.scale(0);
+    world.until("empty", |world| world.model.live_tasks().next().is_none());
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gimmetime_clock::Offset;
 
-use super::world::{Behaviour, World, good};
+use super::releases::{Behaviour, good};
+use super::world::World;
 use crate::model::{Exit, ReasonCode, TargetState, TaskId, TaskStatus};
 use crate::{Input, ProbeOutcome, ServiceChange, due_probes, table};
 
@@ -140,7 +141,7 @@ fn only_initial_targets_get_requests_if_nothing_else_is_registered() {
 fn the_table_gets_a_new_version_only_when_it_changes() {
     let mut world = World::steady(2);
     let version = world.model.table_version;
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(world.model.table_version, version);
     world.scale(3);
     world.settle();
@@ -179,7 +180,7 @@ fn clocks_wrong_together_take_nobody_out() {
     for task in world.model.targets.keys().cloned().collect::<Vec<_>>() {
         world.becomes(&task, Behaviour { clock: Offset::from_secs(5), ..good() });
     }
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert!(1 <= world.healthy());
     assert!(table(&world.model).iter().any(|route| route.healthy));
 }
@@ -189,7 +190,7 @@ fn the_last_healthy_target_is_never_taken_out_for_its_clock() {
     let mut world = World::steady(1);
     let task = world.some_healthy();
     world.becomes(&task, Behaviour { clock: Offset::from_secs(500), ..good() });
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(world.model.targets[&task].state, TargetState::Healthy);
 }
 
@@ -198,7 +199,7 @@ fn one_wrong_reading_or_a_small_offset_proves_nothing() {
     let mut world = World::steady(2);
     let task = world.some_healthy();
     world.becomes(&task, Behaviour { clock: Offset::from_millis(1000), ..good() });
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(world.model.targets[&task].state, TargetState::Healthy);
     assert_eq!(world.started.len(), 2);
 }
@@ -207,11 +208,11 @@ fn one_wrong_reading_or_a_small_offset_proves_nothing() {
 fn a_revision_brings_its_own_health_path() {
     let mut world = World::new();
     let now = world.now;
-    let mut definition = super::world::new_definition();
+    let mut definition = super::releases::new_definition();
     definition.docker_labels.insert(crate::HEALTH_PATH_LABEL.to_owned(), "/live".to_owned());
     world.releases.push(good());
     world.model.register_task_definition(definition, now).unwrap();
-    world.model.create_service(super::world::new_service(1, 1), now).unwrap();
+    world.model.create_service(super::releases::new_service(1, 1), now).unwrap();
     world.give(Input::Tick);
     world.settle();
     let later = now.plus(Duration::from_secs(100));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{Behaviour, DELAY, World, good};
+use super::releases::{Behaviour, good};
+use super::world::World;
 use crate::model::{Exit, Model, StopCode, TargetState, TaskId, TaskStatus};
 use crate::{Action, Input, next_deadline, step, table};
 
@@ -39,7 +40,7 @@ fn draining_ends_with_the_deregistration_delay() {
     world.in_flight = None;
     let task = world.some_healthy();
     stop(&mut world, &task);
-    world.pass(DELAY - Duration::from_secs(1));
+    world.pass(Duration::from_secs(29));
     assert!(world.terminated.is_empty());
     world.pass(Duration::from_secs(2));
     assert!(world.terminated.contains(&task));

@@ -4,5 +4,6 @@ mod breaker;
 mod health;
 mod lifecycle;
 mod properties;
+pub(crate) mod releases;
 mod rollout;
 pub(crate) mod world;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{Behaviour, NAME, World, good, rollout};
+use super::releases::{Behaviour, NAME, good, rollout};
+use super::world::World;
 use crate::model::{
     DeploymentStatus, Exit, RolloutState, ServiceDeploymentStatus, ServiceStatus, StopCode, TaskStatus,
 };
@@ -25,7 +26,7 @@ fn a_new_service_becomes_steady_with_all_tasks_healthy_and_says_so_once() {
 #[test]
 fn steadiness_is_not_repeated_while_it_lasts() {
     let mut world = World::steady(2);
-    world.pass(Duration::from_secs(600));
+    world.pass(Duration::from_mins(10));
     assert_eq!(world.said("has reached a steady state."), 1);
 }
 
@@ -252,7 +253,7 @@ fn a_crash_loop_backs_off_and_says_so() {
     world.releases[0].exits_after = Some((Duration::from_secs(1), Exit::Code(1)));
     let victim = world.some_healthy();
     world.dies(&victim, Exit::Code(1));
-    world.pass(Duration::from_secs(3600));
+    world.pass(Duration::from_hours(1));
     // 0, 1, 2, 4 … 512, 900, 900 s apart
     assert!((10..=14).contains(&world.started.len()), "{} starts in an hour", world.started.len());
     assert_eq!(world.said("is unable to consistently start tasks successfully."), 1);
@@ -266,7 +267,7 @@ fn a_task_that_stays_healthy_ends_the_back_off() {
         let victim = world.some_healthy();
         world.dies(&victim, Exit::Code(1));
     }
-    assert_eq!(world.service().start_failures, 4);
+    assert_eq!(world.service().start_failures, 2, "both failed together, twice");
     world.settle();
     world.pass(Duration::from_secs(40));
     assert_eq!(world.service().start_failures, 0);
@@ -339,4 +340,26 @@ fn a_deployment_to_no_tasks_completes() {
     world.update(ServiceChange { rollout: Some(rollout()), force_new_deployment: true, ..ServiceChange::default() });
     world.settle();
     assert_eq!(world.service().history.len(), 2);
+}
+
+#[test]
+fn tasks_that_die_together_are_replaced_at_once() {
+    let mut world = World::steady(8);
+    for task in world.wanted().iter().map(|task| task.id.clone()).collect::<Vec<_>>() {
+        world.dies(&task, Exit::Signal(9));
+    }
+    let before = world.now.mono;
+    world.settle();
+    assert!(world.now.mono.since(before) < Duration::from_secs(1));
+    assert_eq!(world.said("is unable to consistently start tasks successfully."), 0);
+}
+
+#[test]
+fn a_release_that_never_served_is_nothing_to_go_back_to() {
+    let mut world = World::steady(2);
+    world.scale(0);
+    world.settle();
+    world.deploy(Behaviour { spawns: false, ..good() });
+    world.settle();
+    assert_eq!(world.service().completed.as_ref().unwrap().revision, 1);
 }

@@ -4,44 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gimmetime_clock::{Interval, Mono, Now, Offset, Timestamp};
-use serde_json::Value;
+use gimmetime_clock::{Interval, Mono, Now, Timestamp};
 
+use super::releases::{Behaviour, NAME, good, new_definition, new_service, rollout};
 use crate::model::{
-    Algorithm, Breaker, Deployment, Exit, HealthCheck, Model, Place, Process, RolloutConfiguration, Service, StopCode,
-    Tags, TargetState, Task, TaskId, TaskStatus,
+    Algorithm, Deployment, Exit, HealthCheck, Model, Place, Process, RolloutConfiguration, Service, StopCode, Tags,
+    TargetState, Task, TaskId, TaskStatus,
 };
-use crate::{
-    Action, Input, NewService, NewTaskDefinition, ProbeOutcome, ServiceChange, due_probes, next_deadline, step, table,
-};
+use crate::{Action, Input, ProbeOutcome, ServiceChange, due_probes, next_deadline, step, table};
 
-pub(crate) const NAME: &str = "gimmetime";
 pub(super) const DELAY: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(1);
-
-/// How the processes of one revision behave.
-#[derive(Debug, Clone)]
-pub(super) struct Behaviour {
-    pub(super) spawns: bool,
-    /// How long after the start it opens its port; None: never.
-    pub(super) listens_after: Option<Duration>,
-    /// What its health path answers; None: nothing, ever.
-    pub(super) status: Option<u16>,
-    pub(super) exits_after: Option<(Duration, Exit)>,
-    pub(super) ignores_term: bool,
-    pub(super) clock: Offset,
-}
-
-pub(super) fn good() -> Behaviour {
-    Behaviour {
-        spawns: true,
-        listens_after: Some(Duration::from_millis(20)),
-        status: Some(200),
-        exits_after: None,
-        ignores_term: false,
-        clock: Offset::ZERO,
-    }
-}
 
 #[derive(Debug)]
 struct Living {
@@ -226,7 +199,7 @@ impl World {
     /// Lets time pass until the condition holds; fails if it does not within an hour.
     #[track_caller]
     pub(super) fn until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
-        let end = self.now.mono.plus(Duration::from_secs(3600));
+        let end = self.now.mono.plus(Duration::from_hours(1));
         while !condition(self) {
             assert!(self.advance(end), "never: {what}\n{:#?}", self.service().events);
         }
@@ -398,36 +371,4 @@ impl World {
 fn healthy(model: &Model) -> Vec<TaskId> {
     let healthy = model.targets.iter().filter(|(_, target)| target.state == TargetState::Healthy);
     healthy.map(|(id, _)| id.clone()).collect()
-}
-
-pub(super) fn rollout() -> RolloutConfiguration {
-    let breaker = Breaker { enable: true, rollback: true, threshold: None, reset_on_healthy_task: None };
-    RolloutConfiguration { minimum_healthy_percent: 100, maximum_percent: 200, breaker }
-}
-
-pub(crate) fn new_definition() -> NewTaskDefinition {
-    NewTaskDefinition {
-        family: NAME.to_owned(),
-        container: "app".to_owned(),
-        image: "localhost/gimmetime@sha256:00".to_owned(),
-        container_port: Some(8080),
-        stop_timeout: Some(5),
-        ..NewTaskDefinition::default()
-    }
-}
-
-pub(crate) fn new_service(desired_count: u32, revision: u32) -> NewService {
-    NewService {
-        name: NAME.to_owned(),
-        cluster: NAME.to_owned(),
-        family: NAME.to_owned(),
-        revision,
-        desired_count,
-        rollout: rollout(),
-        grace_seconds: 0,
-        load_balancers: Value::Null,
-        as_given: Value::Null,
-        created_by: "arn:aws:iam::000000000000:user/root".to_owned(),
-        tags: Tags::new(),
-    }
 }
