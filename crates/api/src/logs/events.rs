@@ -45,8 +45,10 @@ pub(super) fn get(world: &mut dyn World, mut parameters: Parameters<'_>) -> Resu
     fit(&mut events, end);
     let (forward, backward) = neighbours(&events, position);
     let view = |event: &LogEvent| json!({"timestamp": event.key.timestamp_ms, "message": event.message, "ingestionTime": event.ingested_ms});
+    // An empty line is no event: CloudWatch takes none, and awslogs sends none.
+    let lines = events.iter().filter(|event| !event.message.is_empty());
     Ok(json!({
-        "events": events.iter().map(view).collect::<Value>(),
+        "events": lines.map(view).collect::<Value>(),
         "nextForwardToken": write_token(&forward),
         "nextBackwardToken": write_token(&backward),
     }))

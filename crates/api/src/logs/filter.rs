@@ -98,7 +98,8 @@ impl Page {
     /// Takes what matches; false once the page is full, with `next` where it stopped.
     fn take(&mut self, batch: Vec<LogEvent>, pattern: &Pattern) -> bool {
         for event in batch {
-            if pattern.matches(&event.message) {
+            // An empty line is no event: CloudWatch takes none, and awslogs sends none.
+            if !event.message.is_empty() && pattern.matches(&event.message) {
                 if self.limit <= self.events.len() || (self.room < size(&event.message) && !self.events.is_empty()) {
                     return false;
                 }

@@ -199,6 +199,8 @@ fn signed_by_the_crate(headers: &HeaderMap, body: &[u8], seconds: u64) -> Vec<(S
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn we_and_the_aws_crate_agree_on_every_request(
         body in proptest::collection::vec(any::<u8>(), 0..200),

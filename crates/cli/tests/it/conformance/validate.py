@@ -19,6 +19,14 @@ import botocore.session
 OWN_PREFIX = "Gimmetime."
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+# Said by every service, modelled by none: what the protocols' front doors answer.
+COMMON_CODES = {
+    *("UnknownOperationException", "SerializationException", "ServiceUnavailableException", "RequestExpired"),
+    *("MissingAuthenticationTokenException", "IncompleteSignatureException"),
+    *("InvalidSignatureException", "UnrecognizedClientException"),
+    *("MissingAuthenticationToken", "IncompleteSignature", "SignatureDoesNotMatch", "InvalidClientTokenId"),
+    *("InvalidAction", "MissingAction", "MalformedQueryString", "ValidationError"),
+}
 SESSION = botocore.session.Session()
 MODELS = {}
 
@@ -74,14 +82,15 @@ def validate_query(model, shape, operation, body):
 
 
 def validate_error(model, operation, body):
-    """An error must parse, bear a code and a message, and a code the operation has or that all services have."""
+    """An error must parse, bear a message, and a code that the operation has, or that all services have."""
     if model.protocol == "json":
         try:
             error = json.loads(body)
         except ValueError as reason:
             return [f"{operation}: the error is not JSON: {reason}"]
-        wanted = {"__type", "message"}
-        return [] if set(error) == wanted and all(error.values()) else [f"{operation}: the error has {sorted(error)}"]
+        if set(error) != {"__type", "message"} or not all(error.values()):
+            return [f"{operation}: the error has {error}"]
+        return check_code(model, operation, error["__type"])
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError as reason:
@@ -93,7 +102,13 @@ def validate_error(model, operation, body):
     for path in ("Error/Type", "Error/Code", "Error/Message", "RequestId"):
         if not root.findtext("/".join(space + step for step in path.split("/"))):
             problems.append(f"{operation}: the error has no {path}")
-    return problems
+    return problems + check_code(model, operation, root.findtext(f"{space}Error/{space}Code"))
+
+
+def check_code(model, operation, code):
+    shapes = model.operation_model(operation).error_shapes
+    known = COMMON_CODES.union(shape.metadata.get("error", {}).get("code", shape.name) for shape in shapes)
+    return [] if code in known else [f"{operation}: the code {code} is none of {sorted(known)}"]
 
 
 def from_xml(shape, element, space, path, problems):
