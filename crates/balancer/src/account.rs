@@ -27,7 +27,7 @@ impl Account {
     pub(crate) fn open(
         plane: &Arc<Plane>,
         connection: u64,
-        way: Way,
+        way: &Way,
         head_bytes: usize,
         parts: &request::Parts,
     ) -> Self {

@@ -74,18 +74,19 @@ pub(crate) async fn serve(plane: Arc<Plane>, stream: TcpStream, way: Way, mut ph
 async fn answer(client: Arc<Client>, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
     let plane = &client.plane;
     let (mut parts, body) = request.into_parts();
-    let mut account = Account::open(plane, client.id, client.way, client.link.head_bytes(), &parts);
+    let mut account = Account::open(plane, client.id, &client.way, client.link.head_bytes(), &parts);
     let trace = plane.ids.trace(account.began().wall);
-    forward::request(&mut parts.headers, &parts.uri, client.way, &trace);
-    parts.uri = forward::origin_form(&parts.uri);
+    forward::request(&mut parts.headers, &parts.uri, &client.way, &trace);
+    if let Some(uri) = forward::origin_form(&parts.uri) {
+        parts.uri = uri;
+    }
     account.note_trace(&parts.headers);
-    let is_over = client.must_close(account.began().mono);
+    let is_old = plane.settings.client_keep_alive < account.began().mono.since(client.opened);
     let mut response = match exchange(plane, parts, body, &mut account).await {
         Ok(answer) => pass_on(plane, answer, account),
         Err(status) => stand_in(status, account),
     };
-    // Asked again: a listener that closed meanwhile shall not be kept busy.
-    if is_over || client.must_close(client.opened) {
+    if is_old || *client.phase.borrow() != Phase::Open {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -117,11 +118,6 @@ fn stand_in(status: StatusCode, mut account: Account) -> Response<Reply> {
 }
 
 impl Client {
-    /// Whether this is the connection's last request.
-    fn must_close(&self, now: Mono) -> bool {
-        *self.phase.borrow() != Phase::Open || self.plane.settings.client_keep_alive < now.since(self.opened)
-    }
-
     /// Counts and logs what the guard answered by itself.
     fn note_refusal(&self) {
         let Some(refusal) = self.link.refusal() else { return };

@@ -64,8 +64,11 @@ pub(crate) async fn exchange(
     let mut first = true;
     while let Some(lease) = plane.targets.choose(&tried) {
         let Some(request) = outgoing.take() else { break };
-        let count = if first { &plane.counts.requests } else { &plane.counts.retried };
-        count.up();
+        if first {
+            plane.counts.requests.up();
+        } else if !tried.is_empty() {
+            plane.counts.retried.up();
+        }
         first = false;
         let target = Arc::clone(&lease.target);
         let failure = match attempt(plane, lease, request, outgoing.progress.as_deref(), account).await {
@@ -78,7 +81,7 @@ pub(crate) async fn exchange(
         }
         match failure.unsent {
             Some(request) => outgoing.next = Some(request),
-            None if status == StatusCode::BAD_GATEWAY && plane.budget().withdraw(source::mono()) => {}
+            None if status == StatusCode::BAD_GATEWAY && outgoing.may_repeat(plane) => {}
             None => break,
         }
     }
@@ -95,6 +98,11 @@ impl Outgoing {
         let progress = has_body.then(Arc::<Progress>::default);
         let upload = progress.as_ref().map_or_else(Upload::none, |progress| Upload::new(body, Arc::clone(progress)));
         Self { next: Some(Request::from_parts(parts, upload)), again, progress }
+    }
+
+    /// Whether it may be sent a second time though the first may have arrived; if so, the budget bears it.
+    fn may_repeat(&self, plane: &Plane) -> bool {
+        self.again.is_some() && plane.budget().withdraw(source::mono())
     }
 
     fn take(&mut self) -> Option<Request<Upload>> {

@@ -1,7 +1,6 @@
 //! What changes in the headers on their way through, in both directions. Pure.
 
-use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use http::header::{
     CONNECTION, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -19,32 +18,41 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// Where a request came from, and in by which of our addresses.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Way {
     pub(crate) client: SocketAddr,
     pub(crate) local: SocketAddr,
+    /// The same as header values, written once a connection.
+    client_value: HeaderValue,
+    port_value: HeaderValue,
+}
+
+impl Way {
+    pub(crate) fn new(client: SocketAddr, local: SocketAddr) -> Self {
+        let client_text = client.ip().to_canonical().to_string();
+        let client_value = HeaderValue::try_from(client_text).expect("an address is visible ASCII");
+        Self { client, local, client_value, port_value: HeaderValue::from(local.port()) }
+    }
 }
 
 /// Makes a client's headers ready for a target: hop-by-hop fields go, where it came from is added. `trace` is a new id.
-pub(crate) fn request(headers: &mut HeaderMap, uri: &Uri, way: Way, trace: &str) {
+pub(crate) fn request(headers: &mut HeaderMap, uri: &Uri, way: &Way, trace: &str) {
     strip_hop_by_hop(headers);
     // The expectation was met by our own `100 Continue`.
     headers.remove(EXPECT);
     set_host(headers, uri, way.local);
-    add_forwarded_for(headers, way.client.ip());
+    add_forwarded_for(headers, &way.client_value);
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(X_FORWARDED_PORT, HeaderValue::from(way.local.port()));
+    headers.insert(X_FORWARDED_PORT, way.port_value.clone());
     let received = headers.get(X_AMZN_TRACE_ID).and_then(|value| value.to_str().ok());
     let extended = trace::extend(received, trace);
     headers.insert(X_AMZN_TRACE_ID, HeaderValue::try_from(extended).expect("it consists of visible ASCII"));
 }
 
-/// The form of a request target that an origin server expects: path and query (RFC 9112 §3.2.1).
-pub(crate) fn origin_form(uri: &Uri) -> Uri {
-    match uri.authority() {
-        None => uri.clone(),
-        Some(_) => Uri::from(uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"))),
-    }
+/// The request target in the form that an origin server expects, path and query (RFC 9112 §3.2.1), if it is not in that.
+pub(crate) fn origin_form(uri: &Uri) -> Option<Uri> {
+    uri.authority()?;
+    Some(Uri::from(uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"))))
 }
 
 /// Takes out the fields that are between two neighbours only (RFC 9110 §7.6.1).
@@ -79,7 +87,11 @@ fn set_host(headers: &mut HeaderMap, uri: &Uri, local: SocketAddr) {
     headers.insert(HOST, HeaderValue::try_from(host).expect("an authority is visible ASCII"));
 }
 
-fn add_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
+fn add_forwarded_for(headers: &mut HeaderMap, client: &HeaderValue) {
+    if !headers.contains_key(X_FORWARDED_FOR) {
+        headers.insert(X_FORWARDED_FOR, client.clone());
+        return;
+    }
     let mut list = Vec::new();
     for before in headers.get_all(X_FORWARDED_FOR) {
         if !before.is_empty() {
@@ -87,9 +99,7 @@ fn add_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
             list.extend_from_slice(b", ");
         }
     }
-    let mut own = String::new();
-    let _ = write!(own, "{}", client.to_canonical());
-    list.extend_from_slice(own.as_bytes());
+    list.extend_from_slice(client.as_bytes());
     headers.insert(X_FORWARDED_FOR, HeaderValue::try_from(list).expect("it consists of valid values"));
 }
 
@@ -102,8 +112,8 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        let way = Way { client: ([10, 0, 0, 9], 1234).into(), local: ([127, 0, 0, 1], 8080).into() };
-        request(&mut headers, &uri.parse().unwrap(), way, "1-2-3");
+        let way = Way::new(([10, 0, 0, 9], 1234).into(), ([127, 0, 0, 1], 8080).into());
+        request(&mut headers, &uri.parse().unwrap(), &way, "1-2-3");
         headers
     }
 
@@ -169,8 +179,9 @@ mod tests {
     fn an_absolute_target_names_the_host_and_goes_on_as_a_path() {
         let headers = prepared("http://time.example:81/now?x", &[("host", "other")]);
         has(&headers, "host", "time.example:81");
-        assert_eq!(origin_form(&"http://time.example:81/now?x".parse().unwrap()), "/now?x");
-        assert_eq!(origin_form(&"http://time.example".parse().unwrap()), "/");
+        assert_eq!(origin_form(&"http://time.example:81/now?x".parse().unwrap()).unwrap(), "/now?x");
+        assert_eq!(origin_form(&"http://time.example".parse().unwrap()).unwrap(), "/");
+        assert_eq!(origin_form(&"/now".parse().unwrap()), None);
         has(&prepared("/", &[]), "host", "127.0.0.1:8080");
     }
 }

@@ -210,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
                     self.parting = match self.place {
                         Place::Ended => Parting::Done,
-                        Place::Head(_) if self.buffer.is_empty() => Parting::Done,
+                        Place::Head(_) | Place::Length(0) if self.buffer.is_empty() => Parting::Done,
                         _ => Parting::Linger(Box::pin(sleep(LINGER))),
                     };
                 }

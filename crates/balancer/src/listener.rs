@@ -105,7 +105,7 @@ fn admit(plane: &Arc<Plane>, stream: TcpStream, client: SocketAddr, phase: &watc
     };
     let (plane, phase) = (Arc::clone(plane), phase.clone());
     tokio::spawn(async move {
-        connection::serve(plane, stream, Way { client, local }, phase).await;
+        connection::serve(plane, stream, Way::new(client, local), phase).await;
         drop(place);
     });
 }

@@ -69,7 +69,16 @@ async fn nonsense_on_the_control_socket_ends_that_connection_only() {
 #[tokio::test]
 async fn listeners_change_hands_under_load_and_no_request_fails() {
     let target = Target::start(Manner::ok("x")).await;
-    let mut former = Rig::start(&[&target]).await;
+    hand_over(&target, Rig::start(&[&target]).await, Rig::start(&[&target]).await).await;
+}
+
+#[tokio::test]
+async fn listeners_change_hands_between_processes() {
+    let target = Target::start(Manner::ok("x")).await;
+    hand_over(&target, Rig::process(&[&target]).await, Rig::process(&[&target]).await).await;
+}
+
+async fn hand_over(target: &Target, mut former: Rig, mut next: Rig) {
     let load = Load::start(former.address, 8);
     load.answers_more(200).await;
     former.director.send(&ToPlane::HandOver, None).await.unwrap();
@@ -79,7 +88,6 @@ async fn listeners_change_hands_under_load_and_no_request_fails() {
             break (addresses[0], listeners.remove(0));
         }
     };
-    let mut next = Rig::start(&[&target]).await;
     next.director.send(&ToPlane::Listen { address }, Some(std::os::fd::AsFd::as_fd(&listener))).await.unwrap();
     next.hear(|message| *message == FromPlane::Listening { address }).await;
     drop(listener);
@@ -89,6 +97,7 @@ async fn listeners_change_hands_under_load_and_no_request_fails() {
     let (asked, failures) = load.stop().await;
     assert_eq!(failures, Vec::<String>::new(), "of {asked}");
     assert!(next.counters(|counters| 200 <= counters.requests).await.requests <= asked as u64);
+    assert!(asked <= target.seen().len());
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn a_bad_target_alone_is_a_bad_gateway() {
         Manner::Says(long),
     ];
     for manner in manners {
-        let what = format!("{:.60?}", manner);
+        let what = format!("{manner:.60?}");
         let target = Target::start(manner).await;
         let rig = Rig::start(&[&target]).await;
         assert_eq!(status(&rig.get("/").await), "502", "{what}");
@@ -149,9 +149,9 @@ async fn killing_targets_under_load_fails_no_get() {
     }
     let mut rig = Rig::start(&targets.iter().collect::<Vec<_>>()).await;
     let load = Load::start(rig.address, 16);
-    for victim in 0..2 {
+    for victim in targets.iter_mut().take(2) {
         load.answers_more(300).await;
-        targets[victim].kill().await;
+        victim.kill().await;
     }
     load.answers_more(300).await;
     let (asked, failures) = load.stop().await;

@@ -43,6 +43,25 @@ async fn wrk_sees_no_error_while_a_target_dies() {
 }
 
 #[tokio::test]
+async fn a_plane_short_of_descriptors_turns_clients_away_and_goes_on() {
+    let target = Target::start(Manner::ok("x")).await;
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 100 && exec \"$0\" \"$1\"", env!("CARGO_BIN_EXE_gimmetime-balancer")]);
+    let mut rig = Rig::command(command, &[&target]).await;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(rig.connect().await);
+    }
+    // Half of the descriptors that are left over are for connections to targets.
+    let counters = rig.counters(|counters| counters.active_connections + counters.rejected_connections == 60).await;
+    assert_eq!(counters.active_connections, 18);
+    assert!(clients[0].get("/").await.ends_with('x'));
+    drop(clients);
+    rig.counters(|counters| counters.active_connections == 0).await;
+    assert!(rig.get("/").await.ends_with('x'));
+}
+
+#[tokio::test]
 async fn a_plane_told_to_terminate_leaves_with_success() {
     let target = Target::start(Manner::ok("x")).await;
     let mut rig = Rig::process(&[&target]).await;

@@ -156,13 +156,14 @@ impl Rig {
     }
 
     pub(crate) async fn process(targets: &[&Target]) -> Self {
+        Self::command(Command::new(env!("CARGO_BIN_EXE_gimmetime-balancer")), targets).await
+    }
+
+    /// A plane that `command` becomes; it gets the path of the access log as its last argument.
+    pub(crate) async fn command(mut command: Command, targets: &[&Target]) -> Self {
         let (folder, socket, control) = socket();
-        let child = Command::new(env!("CARGO_BIN_EXE_gimmetime-balancer"))
-            .arg(folder.path().join("access.log"))
-            .stdin(control)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let log = folder.path().join("access.log");
+        let child = command.arg(log).stdin(control).stderr(Stdio::null()).spawn().unwrap();
         Self::finish(folder, socket, None, Some(child), targets).await
     }
 
