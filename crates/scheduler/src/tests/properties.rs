@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::releases::{Behaviour, good};
 use super::world::World;
 use crate::model::{Exit, Model, RolloutState, ServiceDeploymentStatus, TargetState, TaskId, TaskStatus};
-use crate::{Input, ServiceChange};
+use crate::{Input, ServiceChange, table};
 
 #[derive(Debug, Clone)]
 enum Happening {
@@ -150,6 +150,7 @@ proptest! {
         world.deploy(bad);
         while !world.model.is_steady() {
             prop_assert_eq!(world.healthy_of(1), count as usize);
+            prop_assert!(table(&world.model).iter().any(|route| route.healthy && !route.draining));
             world.pass(Duration::from_millis(20));
         }
         prop_assert_eq!(world.service().history[0].status, ServiceDeploymentStatus::RollbackSuccessful);
