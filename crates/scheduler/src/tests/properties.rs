@@ -5,9 +5,12 @@ use std::time::Duration;
 use gimmetime_clock::Offset;
 use proptest::prelude::*;
 
-use super::releases::{Behaviour, good};
+use super::releases::{Behaviour, NAME, good, rollout};
 use super::world::World;
-use crate::model::{Exit, Model, RolloutState, ServiceDeploymentStatus, TargetState, TaskId, TaskStatus};
+use crate::model::{
+    Breaker, Exit, Model, RolloutConfiguration, RolloutState, ServiceDeploymentStatus, ServiceStatus, TargetState,
+    TaskId, TaskStatus,
+};
 use crate::{Input, ServiceChange, table};
 
 #[derive(Debug, Clone)]
@@ -137,6 +140,36 @@ proptest! {
         prop_assert_eq!(world.healthy_of(last), desired);
         prop_assert_eq!(world.model.live_tasks().count(), desired);
         prop_assert!(world.model.targets.values().all(|target| target.state == TargetState::Healthy));
+    }
+
+    #[test]
+    fn whatever_happens_a_service_scaled_to_nothing_or_deleted_empties(
+        count in 0_u32..6,
+        rollback in any::<bool>(),
+        deleted in any::<bool>(),
+        happenings in prop::collection::vec(happening(), 0..25),
+    ) {
+        let mut world = World::steady(count);
+        let breaker = Breaker { rollback, ..rollout().breaker };
+        let rollout = Some(RolloutConfiguration { breaker, ..rollout() });
+        world.update(ServiceChange { rollout, ..ServiceChange::default() });
+        for happening in happenings {
+            happen(&mut world, happening);
+        }
+        if deleted {
+            let now = world.now;
+            world.model.delete_service(NAME, NAME, true, now).unwrap();
+            world.give(Input::Tick);
+        } else {
+            world.scale(0);
+        }
+        world.until("empty", |world| world.model.live_tasks().next().is_none());
+        prop_assert!(world.model.targets.is_empty() && world.model.idle.is_empty());
+        let started = world.started.len();
+        world.pass(Duration::from_mins(10));
+        prop_assert_eq!(world.started.len(), started);
+        let expected = if deleted { ServiceStatus::Inactive } else { ServiceStatus::Active };
+        prop_assert_eq!(world.service().status, expected);
     }
 
     #[test]
