@@ -1,0 +1,108 @@
+//! Starting an engine: its own copy of the binary, a process of its own, and one line that says whether it serves.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use gimmetime_clock::source;
+use tokio::time::{sleep, timeout};
+
+use super::{Endpoint, Presence};
+use crate::error::{Attempt, EngineError, StartFailure};
+use crate::files;
+use crate::home::{Home, PlaceSpec};
+use crate::supervisor::Readiness;
+
+/// How long an engine may take to become ready.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often another's start is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Home {
+    /// Starts the engine of this place, or takes over what a dead supervisor left; one that runs is left as it is.
+    ///
+    /// `binary` is this program; the engine runs from a copy of it, so that a rebuild does not pull it away.
+    pub async fn start(&self, spec: &PlaceSpec, binary: &Path) -> Result<Endpoint, EngineError> {
+        if let Presence::Running(endpoint) = self.presence()? {
+            return Ok(endpoint);
+        }
+        self.make()?;
+        let copy = self.copy_binary(binary)?;
+        // While another start holds the lock its wishes count: they came first.
+        if let Some(_lock) = self.lock()? {
+            files::replace_json(&self.place_file(), spec).attempt_on("write", &self.place_file())?;
+        }
+        let started = self.spawn(&copy);
+        let readiness = tokio::task::spawn_blocking(move || read_readiness(started?));
+        let readiness = match timeout(PATIENCE, readiness).await {
+            Ok(done) => done.map_err(io::Error::other).and_then(|read| read),
+            Err(_) => Err(io::Error::other(format!("no word within {} s", PATIENCE.as_secs()))),
+        };
+        match readiness {
+            Ok(Readiness::Ready { findings }) => Ok(Endpoint { findings, ..self.running().await? }),
+            Ok(Readiness::Failed(StartFailure::Locked { .. })) => self.running().await,
+            Ok(Readiness::Failed(failure)) => Err(failure.into()),
+            Err(error) => Err(EngineError::NotReady { why: error.to_string(), log: self.engine_log() }),
+        }
+    }
+
+    /// The endpoint of the engine that is becoming ready.
+    async fn running(&self) -> Result<Endpoint, EngineError> {
+        let deadline = source::mono().plus(PATIENCE);
+        while source::mono() < deadline {
+            if let Presence::Running(endpoint) = self.presence()? {
+                return Ok(endpoint);
+            }
+            if let Some(lock) = self.lock()? {
+                // Whoever held it is gone, and was never ready.
+                drop(lock);
+                let why = "another start of it failed meanwhile".into();
+                return Err(EngineError::NotReady { why, log: self.engine_log() });
+            }
+            sleep(LOOK).await;
+        }
+        let why = format!("another start of it did not end within {} s", PATIENCE.as_secs());
+        Err(EngineError::NotReady { why, log: self.engine_log() })
+    }
+
+    /// A copy of the binary below the folder, named by its digest.
+    fn copy_binary(&self, binary: &Path) -> Result<PathBuf, EngineError> {
+        let bytes = std::fs::read(binary).attempt_on("read", binary)?;
+        let folder = self.folder().join("bin");
+        let copy = folder.join(gimmetime_image::sha256(&bytes).hex());
+        if !copy.exists() {
+            files::private_folder(&folder).attempt_on("make", &folder)?;
+            let beside = copy.with_extension(std::process::id().to_string());
+            std::fs::write(&beside, bytes).attempt_on("write", &beside)?;
+            std::fs::set_permissions(&beside, Permissions::from_mode(0o700)).attempt_on("open up", &beside)?;
+            std::fs::rename(&beside, &copy).attempt_on("rename", &beside)?;
+        }
+        Ok(copy)
+    }
+
+    /// Starts the supervisor: nothing of ours in its environment, its words in the engine's log, one pipe to us.
+    fn spawn(&self, binary: &Path) -> io::Result<std::process::ChildStdout> {
+        let log = OpenOptions::new().append(true).create(true).mode(0o600).open(self.engine_log())?;
+        let mut command = Command::new(binary);
+        command.args(["engine", "supervise", "--home"]).arg(self.folder()).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let child = command.spawn()?;
+        child.stdout.ok_or_else(|| io::Error::other("its standard output is not a pipe"))
+    }
+}
+
+/// The supervisor's first line; it writes no other.
+fn read_readiness(mut pipe: std::process::ChildStdout) -> io::Result<Readiness> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while !line.ends_with(b"\n") {
+        if pipe.read(&mut byte)? == 0 {
+            return Err(io::Error::other("it ended without a word"));
+        }
+        line.push(byte[0]);
+    }
+    serde_json::from_slice(&line).map_err(io::Error::from)
+}

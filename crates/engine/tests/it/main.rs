@@ -1,0 +1,7 @@
+//! Real engines, planes and tasks: what is promised of them, tried.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak as tests do")]
+
+mod bad_moments;
+mod place;
+mod ways_of_life;
