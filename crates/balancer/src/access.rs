@@ -1,7 +1,7 @@
 //! The access log: a line per request in the ALB's format, written off the request path to a file that is bounded.
 //!
-//! Entries wait in memory and are formatted and written by a thread a few times a second. What does not fit is dropped and
-//! counted: a slow disk must not slow a request.
+//! Lines wait in memory and are written by a thread a few times a second. What does not fit is dropped and counted: a slow
+//! disk must not slow a request. (Entries are rendered at once, because what they hold pins the buffers it was read into.)
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -13,8 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use gimmetime_clock::{Mono, Now, Timestamp, iso};
 use http::{HeaderValue, Method, Uri, Version};
 
-/// Most entries that wait.
-const WAITING_LIMIT: usize = 32 * 1024;
+/// Most bytes of lines that wait: some twenty thousand requests.
+const WAITING_LIMIT: usize = 8 << 20;
 /// A file as long as this is put aside.
 const FILE_LIMIT: u64 = 16 << 20;
 /// How many files put aside are kept.
@@ -52,25 +52,37 @@ pub(crate) struct Names {
     pub(crate) target_group: String,
 }
 
-/// Entries that wait to be written.
-#[derive(Debug, Default)]
+/// Lines that wait to be written.
+#[derive(Debug)]
 pub(crate) struct Queue {
-    waiting: Mutex<(Vec<Entry>, u64)>,
+    names: Names,
+    waiting: Mutex<Waiting>,
+}
+
+/// Whole lines, and how many found no room.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) text: String,
+    pub(crate) dropped: u64,
 }
 
 impl Queue {
+    pub(crate) fn new(names: Names) -> Self {
+        Self { names, waiting: Mutex::default() }
+    }
+
     /// Takes one in, unless too many wait.
-    pub(crate) fn push(&self, entry: Entry) {
+    pub(crate) fn push(&self, entry: &Entry) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.0.len() < WAITING_LIMIT {
-            waiting.0.push(entry);
+        if waiting.text.len() < WAITING_LIMIT {
+            line(entry, &self.names, &mut waiting.text);
         } else {
-            waiting.1 += 1;
+            waiting.dropped += 1;
         }
     }
 
-    /// All that wait, and how many were dropped since the last time.
-    pub(crate) fn take(&self) -> (Vec<Entry>, u64) {
+    /// All that waits.
+    pub(crate) fn take(&self) -> Waiting {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -91,16 +103,13 @@ impl Files {
         Ok(Self { path: path.to_owned(), file, length })
     }
 
-    /// Writes the entries, in their order.
-    pub(crate) fn write(&mut self, entries: &[Entry], names: &Names) -> io::Result<()> {
-        for batch in entries.chunks(256) {
-            if FILE_LIMIT <= self.length {
-                self.put_aside()?;
-            }
-            let text: String = batch.iter().map(|entry| line(entry, names)).collect();
-            self.file.write_all(text.as_bytes())?;
-            self.length += text.len() as u64;
+    /// Writes whole lines.
+    pub(crate) fn write(&mut self, lines: &str) -> io::Result<()> {
+        if FILE_LIMIT <= self.length {
+            self.put_aside()?;
         }
+        self.file.write_all(lines.as_bytes())?;
+        self.length += lines.len() as u64;
         Ok(())
     }
 
@@ -122,8 +131,8 @@ impl Files {
     }
 }
 
-/// The line, with its end; the order of fields is that of the ALB's access log.
-fn line(entry: &Entry, names: &Names) -> String {
+/// Appends the line, with its end; the order of fields is that of the ALB's access log.
+fn line(entry: &Entry, names: &Names, text: &mut String) {
     let seconds = |from: Option<Mono>, to: Option<Mono>| match (from, to) {
         (Some(from), Some(to)) => format!("{:.3}", to.since(from).as_secs_f64()),
         _ => "-1".to_owned(),
@@ -132,10 +141,11 @@ fn line(entry: &Entry, names: &Names) -> String {
     let quoted = |value: &Option<HeaderValue>| or_dash(value.as_ref().map(|value| escape(value.as_bytes())));
     let target = or_dash(entry.target.map(|target| target.to_string()));
     let target_status = or_dash(entry.target_status.map(|status| status.to_string()));
-    format!(
+    let _ = writeln!(
+        text,
         "http {time} {elb} {client} {target} {request_time} {target_time} {response_time} {status} {target_status} \
          {received} {sent} \"{request}\" \"{agent}\" - - {group} \"{trace}\" \"-\" \"-\" {rule} {creation} \"{action}\" \
-         \"-\" \"-\" \"{target}\" \"{target_status}\" \"-\" \"-\" TID_{connection:016x}\n",
+         \"-\" \"-\" \"{target}\" \"{target_status}\" \"-\" \"-\" TID_{connection:016x}",
         time = timestamp(entry.ended.wall),
         elb = names.load_balancer,
         client = entry.client,
@@ -153,7 +163,7 @@ fn line(entry: &Entry, names: &Names) -> String {
         creation = timestamp(entry.began.wall),
         action = if entry.request.is_some() { "forward" } else { "-" },
         connection = entry.connection,
-    )
+    );
 }
 
 fn request(entry: &Entry) -> String {
@@ -218,14 +228,20 @@ mod tests {
         }
     }
 
-    fn names() -> Names {
-        Names { load_balancer: "app/x/1".into(), target_group: "arn:g".into() }
+    fn queue() -> Queue {
+        Queue::new(Names { load_balancer: "app/x/1".into(), target_group: "arn:g".into() })
+    }
+
+    fn rendered(entry: &Entry) -> String {
+        let queue = queue();
+        queue.push(entry);
+        queue.take().text
     }
 
     #[test]
     fn a_line_has_the_fields_of_the_load_balancer_in_its_order() {
         assert_eq!(
-            line(&entry(), &names()),
+            rendered(&entry()),
             "http 2018-07-02T22:43:20.194641Z app/x/1 192.168.131.39:2817 10.0.0.1:80 0.001 0.005 0.002 200 200 34 366 \
              \"GET http://time.example:8080/now?a HTTP/1.1\" \"curl \\x227\\x22\" - - arn:g \"Root=1-2-3\" \"-\" \"-\" 0 \
              2018-07-02T22:43:20.186641Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" TID_0000000000000abc\n"
@@ -247,7 +263,7 @@ mod tests {
             ..entry()
         };
         assert_eq!(
-            line(&refused, &names()),
+            rendered(&refused),
             "http 2018-07-02T22:43:20.194641Z app/x/1 192.168.131.39:2817 - -1 -1 -1 400 - 34 366 \
              \"- http://127.0.0.1:8080- -\" \"-\" - - arn:g \"-\" \"-\" \"-\" -1 \
              2018-07-02T22:43:20.186641Z \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" TID_0000000000000abc\n"
@@ -261,7 +277,7 @@ mod tests {
         let mut files = Files::open(&path).unwrap();
         for _ in 0..FILES_KEPT + 3 {
             files.length = FILE_LIMIT;
-            files.write(&[entry()], &names()).unwrap();
+            files.write("a line\n").unwrap();
         }
         let mut kept: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
         kept.sort();
@@ -270,13 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_do_not_fit_are_dropped_and_counted() {
-        let queue = Queue::default();
-        for _ in 0..WAITING_LIMIT + 5 {
-            queue.push(entry());
+    fn lines_that_do_not_fit_are_dropped_and_counted() {
+        let queue = queue();
+        queue.push(&entry());
+        let one = queue.take().text.len();
+        let fitting = WAITING_LIMIT.div_ceil(one);
+        for _ in 0..fitting + 5 {
+            queue.push(&entry());
         }
-        let (waiting, dropped) = queue.take();
-        assert_eq!((waiting.len(), dropped), (WAITING_LIMIT, 5));
-        assert_eq!(queue.take().0.len(), 0);
+        let waiting = queue.take();
+        assert_eq!((waiting.text.lines().count(), waiting.dropped), (fitting, 5));
+        assert_eq!(queue.take().text, "");
     }
 }

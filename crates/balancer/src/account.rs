@@ -133,6 +133,6 @@ impl Drop for Account {
         }
         self.entry.received += self.progress.as_ref().map_or(0, |progress| progress.bytes());
         self.entry.ended = source::now();
-        self.plane.log.push(self.entry.clone());
+        self.plane.log.push(&self.entry);
     }
 }

@@ -128,7 +128,7 @@ impl Client {
             return;
         }
         let now = source::now();
-        self.plane.log.push(Entry {
+        self.plane.log.push(&Entry {
             connection: self.id,
             client: self.way.client,
             local: self.way.local,

@@ -92,12 +92,14 @@ pub(crate) struct Place(Arc<Plane>);
 impl Plane {
     fn new(settings: Settings) -> Arc<Self> {
         let connections_limit = settings.connections_limit.min(connections_possible());
+        let names =
+            Names { load_balancer: settings.load_balancer.clone(), target_group: settings.target_group.clone() };
         Arc::new(Self {
             targets: Targets::new(settings.loopback_connect_timeout),
             settings,
             counts: Counts::default(),
             ids: Ids::new(),
-            log: Queue::default(),
+            log: Queue::new(names),
             budget: Mutex::default(),
             listeners: Mutex::default(),
             connections_limit,
@@ -173,12 +175,11 @@ impl Drop for Place {
 /// Serves until retired. `control` is where directors connect.
 pub(crate) async fn serve(control: UnixListener, settings: Settings) -> io::Result<()> {
     let files = settings.access_log.as_deref().map(Files::open).transpose()?;
-    let names = Names { load_balancer: settings.load_balancer.clone(), target_group: settings.target_group.clone() };
     let plane = Plane::new(settings);
     retire_on_terminate(&plane)?;
     let directors = tokio::spawn(director::listen(Arc::clone(&plane), control));
     Event::Started { pid: std::process::id(), connections_limit: plane.connections_limit }.emit();
-    let mut writer = Writer { files, names };
+    let mut writer = Writer { files };
     {
         let mut retired = std::pin::pin!(plane.retired());
         let mut housekeeping = interval(HOUSEKEEPING_EVERY);
@@ -215,21 +216,20 @@ fn retire_on_terminate(plane: &Arc<Plane>) -> io::Result<()> {
 /// The access log's files, while they can be written.
 struct Writer {
     files: Option<Files>,
-    names: Names,
 }
 
 impl Writer {
     /// Writes what waits, on a thread that may block.
     async fn write(mut self, plane: &Plane) -> Self {
-        let (entries, dropped) = plane.log.take();
-        if 0 < dropped {
-            Event::AccessLogDropped { entries: dropped }.emit();
+        let waiting = plane.log.take();
+        if 0 < waiting.dropped {
+            Event::AccessLogDropped { entries: waiting.dropped }.emit();
         }
-        if entries.is_empty() {
+        if waiting.text.is_empty() {
             return self;
         }
         let written = tokio::task::spawn_blocking(move || {
-            let written = self.files.as_mut().map_or(Ok(()), |files| files.write(&entries, &self.names));
+            let written = self.files.as_mut().map_or(Ok(()), |files| files.write(&waiting.text));
             if let Err(error) = written {
                 Event::AccessLogFailed { error: error.to_string() }.emit();
             }
