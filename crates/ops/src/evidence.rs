@@ -1,0 +1,55 @@
+//! Collects what a diagnosis needs. What cannot be had is left out: half the evidence is better than none.
+
+use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
+use gimmetime_clock::Timestamp;
+
+use crate::definition::Definition;
+use crate::diagnosis::{Evidence, EvidenceLine};
+use crate::observe;
+use crate::place::{CONTAINER, Place};
+use crate::progress::Tracker;
+use crate::snapshot::{Snapshot, TaskView};
+
+/// Most tasks whose output is read for one diagnosis: they fail alike.
+pub(crate) const TASKS: usize = 4;
+/// Lines read of each.
+const LINES: i32 = 30;
+
+/// What the tracker of a change saw.
+pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -> Evidence {
+    let failed: Vec<TaskView> = tracker.failed().cloned().collect();
+    let of = snapshot.tasks.iter().filter(|task| task.revision == release).count();
+    Evidence {
+        release,
+        of: of.max(failed.len()),
+        failed,
+        unhealthy: tracker.unhealthy().clone(),
+        events: snapshot.service.events.clone(),
+        ..Evidence::default()
+    }
+}
+
+/// The last lines a task wrote.
+pub(crate) async fn last_lines(place: &Place, task: &str) -> Vec<EvidenceLine> {
+    let stream = format!("{}/{CONTAINER}/{task}", place.service);
+    let call = place.endpoint.logs.get_log_events().log_group_name(&place.log_group).log_stream_name(stream);
+    let Ok(reply) = call.start_from_head(false).limit(LINES).send().await else { return Vec::new() };
+    let short = task.get(..4).unwrap_or(task);
+    let mut lines: Vec<EvidenceLine> = reply.events().iter().map(|event| line(event, short)).collect();
+    lines.sort_by_key(|line| line.at);
+    lines
+}
+
+fn line(event: &OutputLogEvent, task: &str) -> EvidenceLine {
+    EvidenceLine {
+        at: Timestamp::from_nanos(event.timestamp().unwrap_or(0).saturating_mul(1_000_000)),
+        task: task.to_owned(),
+        text: event.message().unwrap_or_default().trim_end().to_owned(),
+    }
+}
+
+/// What a task definition says, if it can still be read.
+pub(crate) async fn definition(place: &Place, arn: Option<&str>) -> Option<Definition> {
+    let (definition, _) = observe::task_definition(place, arn?).await.ok()?;
+    Some(Definition::read(&definition))
+}

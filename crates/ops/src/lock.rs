@@ -1,0 +1,143 @@
+//! A visible lock: whether somebody changes the service right now, who, what, and since when.
+//!
+//! Nothing is locked away: ECS itself decides which of two changes wins. What is in progress is read from the service;
+//! a label on it says who asked. A label that outlived its change (its author was killed) says nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gimmetime_clock::{Timestamp, iso, source};
+
+use crate::error::{OpsError, refused};
+use crate::event::Operation;
+use crate::observe;
+use crate::place::{Place, Run};
+use crate::release::tag;
+use crate::snapshot::ServiceView;
+use crate::tags;
+
+/// A label older than this belongs to nothing that is in progress.
+const STALE: Duration = Duration::from_hours(3);
+
+/// A change that is in progress.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{who}: {what}, {}; it is not done yet\nhint: gimmetime status --watch", asked_at(.since.as_ref()))]
+pub struct Busy {
+    /// Who asked for it.
+    pub who: String,
+    /// What it is: `deploy r15`.
+    pub what: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// The release it brings; None when it only changes the number of tasks.
+    pub release: Option<u32>,
+    /// The digest of that release's image.
+    pub digest: Option<String>,
+}
+
+fn asked_at(since: Option<&Timestamp>) -> String {
+    since.map_or_else(|| "since an unknown time".to_owned(), |since| format!("since {}", iso::format(*since)))
+}
+
+/// The change that is in progress, if one is.
+pub async fn in_progress(place: &Place) -> Result<Option<Busy>, OpsError> {
+    let service = observe::service(place).await?;
+    of_service(place, &service).await
+}
+
+pub(crate) async fn of_service(place: &Place, service: &ServiceView) -> Result<Option<Busy>, OpsError> {
+    let labels = match service.rolling() {
+        Some(_) => observe::task_definition(place, &service.task_definition).await?.1,
+        None => BTreeMap::new(),
+    };
+    Ok(busy(service, &labels, source::wall()))
+}
+
+/// Who is busy with what: pure. `release` are the labels of the release that is being rolled out.
+fn busy(service: &ServiceView, release: &BTreeMap<String, String>, now: Timestamp) -> Option<Busy> {
+    let operation = service.tags.get(tags::OPERATION).map(|value| tags::decode(value)).unwrap_or_default();
+    let asked = operation.get("since").and_then(|since| iso::parse(since));
+    let fresh = asked.is_some_and(|asked| now.minus(STALE) <= asked);
+    let who = operation.get("who").filter(|_| fresh);
+    let what = operation.get("what").filter(|_| fresh).map(|what| what.replace('_', " "));
+    if let Some(rolling) = service.rolling() {
+        let registrar = release.get(tags::WHO).cloned();
+        return Some(Busy {
+            who: who.cloned().or(registrar).unwrap_or_else(|| "somebody".to_owned()),
+            what: what.unwrap_or_else(|| format!("deploy r{}", rolling.revision)),
+            since: asked.filter(|_| fresh).or(rolling.created_at),
+            release: Some(rolling.revision),
+            digest: release.get(tags::DIGEST).cloned(),
+        });
+    }
+    let unsettled = service.running != service.desired || 0 < service.pending;
+    let (Some(who), Some(what), true) = (who, what, unsettled) else { return None };
+    Some(Busy { who: who.clone(), what, since: asked, release: None, digest: None })
+}
+
+/// The value of the label for a change that begins now.
+pub(crate) fn label(run: &Run, operation: Operation, detail: &str) -> String {
+    let what = format!("{} {detail}", operation.word());
+    tags::encode(&[("who", &run.who), ("since", &iso::format(source::wall())), ("what", &what)])
+}
+
+/// Says on the service what begins.
+pub(crate) async fn announce(place: &Place, service_arn: &str, value: &str) -> Result<(), OpsError> {
+    let call = place.endpoint.ecs.tag_resource().resource_arn(service_arn).tags(tag(tags::OPERATION, value));
+    call.send().await.map(drop).map_err(|error| refused("label the service", place.endpoint.endpoint(), error))
+}
+
+/// Takes the label away. A failure is no reason to fail: a label is ignored when nothing is in progress.
+pub(crate) async fn withdraw(place: &Place, service_arn: &str) {
+    let call = place.endpoint.ecs.untag_resource().resource_arn(service_arn).tag_keys(tags::OPERATION);
+    drop(call.send().await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{DeploymentView, RolloutState};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_342_020);
+
+    fn service(state: RolloutState, running: u32, operation: Option<&str>) -> ServiceView {
+        let primary = DeploymentView { primary: true, revision: 15, state, ..DeploymentView::default() };
+        ServiceView {
+            desired: 4,
+            running,
+            deployments: vec![primary],
+            tags: operation.map(|value| (tags::OPERATION.to_owned(), value.to_owned())).into_iter().collect(),
+            ..ServiceView::default()
+        }
+    }
+
+    #[test]
+    fn a_rollout_by_another_client_names_who_registered_the_release() {
+        let release = BTreeMap::from([(tags::WHO.to_owned(), "bob".to_owned())]);
+        let busy = busy(&service(RolloutState::InProgress, 4, None), &release, NOW).unwrap();
+        assert_eq!((busy.who.as_str(), busy.what.as_str(), busy.release), ("bob", "deploy r15", Some(15)));
+    }
+
+    #[test]
+    fn a_rollback_names_who_rolls_back_not_who_registered() {
+        let release = BTreeMap::from([(tags::WHO.to_owned(), "bob".to_owned())]);
+        let operation = "who=alice since=2026-11-22T10:06:00.000Z what=rollback_r15";
+        let busy = busy(&service(RolloutState::InProgress, 4, Some(operation)), &release, NOW).unwrap();
+        assert_eq!((busy.who.as_str(), busy.what.as_str()), ("alice", "rollback r15"));
+    }
+
+    #[test]
+    fn a_scale_is_busy_only_while_tasks_are_missing() {
+        let operation = Some("who=alice since=2026-11-22T10:06:00.000Z what=scale_2:4");
+        let during = busy(&service(RolloutState::Completed, 2, operation), &BTreeMap::new(), NOW).unwrap();
+        assert_eq!((during.what.as_str(), during.release), ("scale 2:4", None));
+        assert_eq!(busy(&service(RolloutState::Completed, 4, operation), &BTreeMap::new(), NOW), None);
+    }
+
+    #[test]
+    fn a_label_that_outlived_its_author_says_nothing() {
+        let stale = Some("who=alice since=2026-11-22T01:00:00.000Z what=scale_2:4");
+        assert_eq!(busy(&service(RolloutState::Completed, 2, stale), &BTreeMap::new(), NOW), None);
+        assert_eq!(busy(&service(RolloutState::Completed, 2, None), &BTreeMap::new(), NOW), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! `logs`: the output of all tasks, merged in time order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gimmetime_clock::{Timestamp, source};
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::cancel::Cancel;
+use crate::error::{OpsError, refused};
+use crate::place::{CONTAINER, Place};
+use crate::snapshot::last_part;
+
+/// Lines shown when nobody says since when.
+pub const LAST: usize = 100;
+/// Most lines held in memory at once; of more, the newest are kept.
+const HELD: usize = 100_000;
+/// Most pages read in one go.
+const PAGES: usize = 1_000;
+/// How far back lines are looked for, when nobody says, until there are enough: the API has no "last N".
+const WINDOWS: [Duration; 4] =
+    [Duration::from_mins(1), Duration::from_hours(1), Duration::from_hours(24), Duration::from_hours(30 * 24)];
+/// Lines may arrive late by this much and are still seen by a follower.
+const LATENESS: Duration = Duration::from_secs(10);
+
+/// Which lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogQuery {
+    /// Not before this; None is the last hundred lines.
+    pub since: Option<Timestamp>,
+    /// Only of the task whose id begins so.
+    pub task: Option<String>,
+}
+
+/// A line of output.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LogLine {
+    /// When it was written, to the millisecond.
+    pub at: Timestamp,
+    /// The id of the task that wrote it.
+    pub task: String,
+    /// The API's id of it, the same whenever it is read.
+    pub id: String,
+    /// The line, without its end.
+    pub text: String,
+}
+
+/// Lines in time order, each once: pure.
+///
+/// Lines of one moment keep the order in which the API gave them, per task.
+#[derive(Debug, Default)]
+pub struct Merge {
+    held: BTreeMap<(Timestamp, u64), LogLine>,
+    seen: BTreeSet<(Timestamp, String)>,
+    arrived: u64,
+}
+
+impl Merge {
+    /// Takes a line unless it was taken before.
+    pub fn take(&mut self, line: LogLine) {
+        if !self.seen.insert((line.at, line.id.clone())) {
+            return;
+        }
+        self.arrived += 1;
+        self.held.insert((line.at, self.arrived), line);
+        if HELD < self.held.len() {
+            self.held.pop_first();
+        }
+    }
+
+    /// How many lines are held.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Hands out what is held, oldest first. What was handed out is remembered.
+    pub fn drain(&mut self) -> Vec<LogLine> {
+        std::mem::take(&mut self.held).into_values().collect()
+    }
+
+    /// Forgets which lines before this moment were taken: they will not be read again.
+    pub fn forget_before(&mut self, moment: Timestamp) {
+        self.seen = self.seen.split_off(&(moment, String::new()));
+    }
+}
+
+/// The lines asked for, oldest first.
+pub async fn logs(place: &Place, query: &LogQuery) -> Result<Vec<LogLine>, OpsError> {
+    if let Some(since) = query.since {
+        let mut merge = Merge::default();
+        read(place, query, since, &mut merge).await?;
+        return Ok(merge.drain());
+    }
+    let now = source::wall();
+    let mut lines = Vec::new();
+    for window in WINDOWS {
+        let mut merge = Merge::default();
+        read(place, query, now.minus(window), &mut merge).await?;
+        lines = merge.drain();
+        if LAST <= lines.len() {
+            break;
+        }
+    }
+    Ok(lines.split_off(lines.len().saturating_sub(LAST)))
+}
+
+/// The lines asked for, and then each as it comes, until it is cancelled or nobody reads on.
+pub async fn follow(
+    place: &Place,
+    query: &LogQuery,
+    sink: &UnboundedSender<LogLine>,
+    cancel: &Cancel,
+) -> Result<(), OpsError> {
+    let mut merge = Merge::default();
+    let mut newest = query.since.unwrap_or_else(source::wall);
+    let mut pending = logs(place, query).await?;
+    for line in &pending {
+        merge.take(line.clone());
+    }
+    merge.drain();
+    loop {
+        for line in pending {
+            newest = newest.max(line.at);
+            if sink.send(line).is_err() {
+                return Ok(());
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(place.poll) => {}
+            () = cancel.cancelled() => return Ok(()),
+        }
+        let from = newest.minus(LATENESS);
+        match read(place, query, from, &mut merge).await {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => {}
+            Err(error) => return Err(error),
+        }
+        pending = merge.drain();
+        merge.forget_before(from);
+    }
+}
+
+async fn read(place: &Place, query: &LogQuery, since: Timestamp, merge: &mut Merge) -> Result<(), OpsError> {
+    const DOING: &str = "read the logs";
+    let prefix = format!("{}/{CONTAINER}/{}", place.service, query.task.as_deref().unwrap_or_default());
+    let since = (since.as_nanos() / 1_000_000).max(0);
+    let mut token = None;
+    for _ in 0..PAGES {
+        let call = place.endpoint.logs.filter_log_events().log_group_name(&place.log_group);
+        let call = call.log_stream_name_prefix(&prefix).start_time(since).set_next_token(token.take());
+        let reply = match call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error)) {
+            // Nothing was ever written.
+            Err(error) if error.is_absent() => return Ok(()),
+            reply => reply?,
+        };
+        for event in reply.events() {
+            let at = Timestamp::from_nanos(event.timestamp().unwrap_or(0).saturating_mul(1_000_000));
+            merge.take(LogLine {
+                at,
+                task: last_part(event.log_stream_name().unwrap_or_default()).to_owned(),
+                id: event.event_id().unwrap_or_default().to_owned(),
+                text: event.message().unwrap_or_default().trim_end_matches(['\r', '\n']).to_owned(),
+            });
+        }
+        token = reply.next_token().map(str::to_owned);
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(at: i64, id: u32) -> LogLine {
+        LogLine { at: Timestamp::from_secs(at), task: "t".to_owned(), id: id.to_string(), text: String::new() }
+    }
+
+    proptest! {
+        #[test]
+        fn any_reading_in_any_pieces_gives_each_line_once_in_time_order(
+            times in proptest::collection::vec(0_i64..20, 0..40), again in proptest::collection::vec(0_usize..40, 0..40)
+        ) {
+            let lines: Vec<LogLine> = times.iter().zip(0..).map(|(at, id)| line(*at, id)).collect();
+            let mut merge = Merge::default();
+            for line in &lines { merge.take(line.clone()); }
+            for index in again { if let Some(line) = lines.get(index) { merge.take(line.clone()); } }
+            let merged = merge.drain();
+            prop_assert_eq!(merged.len(), lines.len());
+            prop_assert!(merged.is_sorted_by_key(|line| line.at));
+        }
+
+        #[test]
+        fn a_follower_that_reads_an_overlap_again_shows_nothing_twice(times in proptest::collection::vec(0_i64..60, 1..40)) {
+            let mut times = times;
+            times.sort_unstable();
+            let lines: Vec<LogLine> = times.iter().zip(0..).map(|(at, id)| line(*at, id)).collect();
+            let mut merge = Merge::default();
+            let mut shown = 0;
+            for end in 1..=lines.len() {
+                let from = lines[end - 1].at.minus(LATENESS);
+                for line in lines[..end].iter().filter(|line| from <= line.at) { merge.take(line.clone()); }
+                shown += merge.drain().len();
+                merge.forget_before(from);
+            }
+            prop_assert_eq!(shown, lines.len());
+        }
+    }
+
+    #[test]
+    fn lines_of_one_moment_keep_their_order() {
+        let mut merge = Merge::default();
+        for id in [3, 1, 2] {
+            merge.take(line(5, id));
+        }
+        let ids: Vec<String> = merge.drain().into_iter().map(|line| line.id).collect();
+        assert_eq!(ids, ["3", "1", "2"]);
+    }
+}

@@ -1,0 +1,308 @@
+//! How far a change is: pure, from one look at the service to the next.
+//!
+//! The tracker is told what the change is to bring about, and shown snapshots. It says what is new since the last one,
+//! keeps what a diagnosis will need before it vanishes, and knows when the change is over. It never reads a clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::event::{Event, Ledger, Outcome};
+use crate::snapshot::{AttemptView, RolloutState, Snapshot, TargetView, TaskView};
+use crate::waiting::waiting_for;
+
+/// What a change is to bring about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    /// What it waits for.
+    pub kind: GoalKind,
+    /// The revision that shall serve.
+    pub revision: u32,
+}
+
+/// What a change waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoalKind {
+    /// A deployment of its own.
+    Deployment {
+        /// `ecs-svc/…`
+        id: String,
+        /// Its line in the ledger, where the endpoint keeps one.
+        attempt: Option<String>,
+    },
+    /// So many tasks, of whatever is deployed.
+    Count(u32),
+}
+
+/// Watches one change. Feed it with [`Tracker::observe`] until [`Tracker::outcome`] is there.
+#[derive(Debug)]
+pub struct Tracker {
+    goal: Goal,
+    told: Told,
+    ledger: Ledger,
+    /// Tasks that had failed before this change: not its fault.
+    earlier: Option<BTreeSet<String>>,
+    failed: BTreeMap<String, TaskView>,
+    /// The last bad health of each task, kept because it vanishes with the task.
+    unhealthy: BTreeMap<String, TargetView>,
+    outcome: Option<Outcome>,
+}
+
+/// What was said already.
+#[derive(Debug, Default)]
+struct Told {
+    started: u32,
+    healthy: u32,
+    serves_everyone: bool,
+    draining: bool,
+    rolling_back: bool,
+    waiting: Option<String>,
+}
+
+/// How a change stands, as the API has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Rolling,
+    Completed,
+    RollingBack,
+    RolledBack,
+    Failed,
+    Superseded,
+}
+
+impl Tracker {
+    /// A tracker of a change that was just asked for.
+    pub fn new(goal: Goal) -> Self {
+        Self {
+            goal,
+            told: Told::default(),
+            ledger: Ledger::default(),
+            earlier: None,
+            failed: BTreeMap::new(),
+            unhealthy: BTreeMap::new(),
+            outcome: None,
+        }
+    }
+
+    /// What is new in this snapshot, taken `elapsed` after the change. Says nothing more once there is an outcome.
+    pub fn observe(&mut self, snapshot: &Snapshot, elapsed: Duration) -> Vec<Event> {
+        if self.outcome.is_some() {
+            return Vec::new();
+        }
+        self.ledger.total = elapsed;
+        let mut events = self.failures(snapshot);
+        let stage = self.stage(snapshot);
+        if matches!(stage, Stage::Rolling | Stage::Completed) {
+            events.extend(self.advance(snapshot, elapsed));
+        }
+        events.extend(self.waiting(snapshot, stage));
+        events.extend(self.conclude(snapshot, stage, elapsed));
+        events
+    }
+
+    /// Believes this line of the ledger from now on.
+    pub fn follow(&mut self, line: String) {
+        if let GoalKind::Deployment { attempt, .. } = &mut self.goal.kind {
+            *attempt = Some(line);
+        }
+    }
+
+    /// How the change ended, once it did.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// How long each part took so far.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    /// The tasks that failed during this change.
+    pub fn failed(&self) -> impl Iterator<Item = &TaskView> {
+        self.failed.values()
+    }
+
+    /// Tasks of this change that the balancer found unhealthy, by id, with the last reason.
+    pub fn unhealthy(&self) -> &BTreeMap<String, TargetView> {
+        &self.unhealthy
+    }
+
+    /// Whether the task belongs to what the change brings.
+    fn is_mine(&self, task: &TaskView) -> bool {
+        match &self.goal.kind {
+            GoalKind::Deployment { id, .. } => match &task.deployment {
+                Some(deployment) => deployment == id,
+                None => task.revision == self.goal.revision,
+            },
+            GoalKind::Count(_) => true,
+        }
+    }
+
+    /// Whether the task is to go, but is not gone.
+    fn is_outgoing(&self, task: &TaskView) -> bool {
+        !task.is_gone() && (task.is_leaving() || !self.is_mine(task))
+    }
+
+    fn failures(&mut self, snapshot: &Snapshot) -> Vec<Event> {
+        let count_only = matches!(self.goal.kind, GoalKind::Count(_));
+        let earlier = self.earlier.take().unwrap_or_else(|| {
+            let failed = snapshot.tasks.iter().filter(|task| count_only && task.has_failed());
+            failed.map(|task| task.id.clone()).collect()
+        });
+        let mut events = Vec::new();
+        for task in snapshot.tasks.iter().filter(|task| !earlier.contains(&task.id)) {
+            if !self.is_mine(task) {
+                continue;
+            }
+            if let Some(target) = snapshot.bad_health(task) {
+                self.unhealthy.insert(task.id.clone(), target);
+            }
+            if task.has_failed() && self.failed.insert(task.id.clone(), task.clone()).is_none() {
+                let reason = task.stopped_reason.clone().or_else(|| task.stop_code.clone()).unwrap_or_default();
+                events.push(Event::TaskFailed { task: task.short().to_owned(), reason });
+            }
+        }
+        self.earlier = Some(earlier);
+        events
+    }
+
+    fn advance(&mut self, snapshot: &Snapshot, elapsed: Duration) -> Vec<Event> {
+        let of = self.wanted(snapshot);
+        let incoming = || snapshot.tasks.iter().filter(|task| self.is_mine(task) && !task.is_leaving());
+        let started = (incoming().filter(|task| task.last_status == "RUNNING").count() as u32).min(of);
+        let healthy = (incoming().filter(|task| snapshot.is_healthy(task)).count() as u32).min(of);
+        let outgoing: Vec<&TaskView> = snapshot.tasks.iter().filter(|task| self.is_outgoing(task)).collect();
+        let draining = outgoing.iter().filter(|task| task.is_leaving()).count() as u32;
+        let reachable = outgoing.iter().filter_map(|task| snapshot.target_of(task)).any(TargetView::gets_requests);
+
+        let mut events = Vec::new();
+        if self.told.started < started {
+            self.told.started = started;
+            events.push(Event::Started { n: started, of });
+        }
+        if of <= started && self.ledger.start.is_none() {
+            self.ledger.start = Some(elapsed);
+        }
+        if self.told.healthy < healthy {
+            self.told.healthy = healthy;
+            events.push(Event::Healthy { n: healthy, of });
+        }
+        if of <= healthy && self.ledger.healthy.is_none() {
+            self.ledger.healthy = Some(elapsed.saturating_sub(self.ledger.start.unwrap_or_default()));
+        }
+        if 0 < draining && !self.told.draining {
+            self.told.draining = true;
+            events.push(Event::Draining { n: draining });
+        }
+        if of <= healthy && !reachable && !self.told.serves_everyone {
+            self.told.serves_everyone = true;
+            self.ledger.serves_everyone = Some(elapsed);
+            events.push(Event::ServesEveryone { after: elapsed });
+        }
+        events
+    }
+
+    fn wanted(&self, snapshot: &Snapshot) -> u32 {
+        match self.goal.kind {
+            GoalKind::Deployment { .. } => snapshot.service.desired,
+            GoalKind::Count(count) => count,
+        }
+    }
+
+    fn waiting(&mut self, snapshot: &Snapshot, stage: Stage) -> Option<Event> {
+        let what = waiting_for(snapshot).filter(|_| stage == Stage::Rolling);
+        // Only what stands in the way is news; the ordinary course of things has events of its own.
+        let what = what.filter(|what| what.is_obstacle).map(|what| what.words);
+        if what == self.told.waiting {
+            return None;
+        }
+        self.told.waiting.clone_from(&what);
+        what.map(|what| Event::Waiting { what })
+    }
+
+    fn stage(&self, snapshot: &Snapshot) -> Stage {
+        match &self.goal.kind {
+            GoalKind::Count(count) if snapshot.service.desired != *count => Stage::Superseded,
+            GoalKind::Count(_) => Stage::Completed,
+            GoalKind::Deployment { id, attempt } => {
+                let line = attempt.as_ref().and_then(|arn| snapshot.attempts.iter().find(|line| line.arn == *arn));
+                match line {
+                    Some(line) => by_ledger(line).unwrap_or_else(|| by_deployments(snapshot, id, self)),
+                    None => by_deployments(snapshot, id, self),
+                }
+            }
+        }
+    }
+
+    fn conclude(&mut self, snapshot: &Snapshot, stage: Stage, elapsed: Duration) -> Option<Event> {
+        let serving = 0 < snapshot.healthy();
+        let (outcome, event) = match stage {
+            Stage::Rolling => return None,
+            Stage::Completed => {
+                let settled = snapshot.tasks.iter().all(|task| !self.is_outgoing(task));
+                if !settled || !self.told.serves_everyone || !self.is_healthy_enough(snapshot) {
+                    return None;
+                }
+                self.ledger.drain = self.ledger.serves_everyone.map(|served| elapsed.saturating_sub(served));
+                (Outcome::Done, Some(Event::Completed { after: elapsed }))
+            }
+            Stage::RollingBack => return self.rolling_back(snapshot),
+            // The ledger may be ahead of the health checks by a moment.
+            Stage::RolledBack if !serving && 0 < snapshot.service.desired => return self.rolling_back(snapshot),
+            Stage::RolledBack => (Outcome::RolledBack, Some(Event::RolledBack { after: elapsed })),
+            Stage::Failed if serving => (Outcome::FailedAndOldServes, Some(Event::Failed { after: elapsed })),
+            Stage::Failed => (Outcome::FailedNotServing, Some(Event::Failed { after: elapsed })),
+            Stage::Superseded => (Outcome::Superseded, None),
+        };
+        self.outcome = Some(outcome);
+        event
+    }
+
+    fn is_healthy_enough(&self, snapshot: &Snapshot) -> bool {
+        let mine = snapshot.tasks.iter().filter(|task| self.is_mine(task) && !task.is_leaving());
+        self.wanted(snapshot) <= mine.filter(|task| snapshot.is_healthy(task)).count() as u32
+    }
+
+    fn rolling_back(&mut self, snapshot: &Snapshot) -> Option<Event> {
+        if self.told.rolling_back {
+            return None;
+        }
+        self.told.rolling_back = true;
+        let GoalKind::Deployment { id, attempt } = &self.goal.kind else { return None };
+        let line = attempt.as_ref().and_then(|arn| snapshot.attempts.iter().find(|line| line.arn == *arn));
+        let deployment = snapshot.service.deployments.iter().find(|deployment| deployment.id == *id);
+        let reason = line.and_then(|line| line.reason.clone()).or_else(|| deployment.and_then(|d| d.reason.clone()));
+        let to = snapshot.service.primary().filter(|primary| primary.id != *id).map(|primary| primary.revision);
+        Some(Event::RollingBack { to, reason: reason.unwrap_or_default() })
+    }
+}
+
+/// What the ledger says; None while it says only that something is under way.
+fn by_ledger(line: &AttemptView) -> Option<Stage> {
+    match line.status.as_str() {
+        "SUCCESSFUL" => Some(Stage::Completed),
+        "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => Some(Stage::RollingBack),
+        "ROLLBACK_SUCCESSFUL" => Some(Stage::RolledBack),
+        "ROLLBACK_FAILED" => Some(Stage::Failed),
+        "STOPPED" | "STOP_REQUESTED" => Some(Stage::Superseded),
+        _ => None,
+    }
+}
+
+/// What the service's deployments say, for endpoints whose ledger is empty or late.
+fn by_deployments(snapshot: &Snapshot, id: &str, tracker: &Tracker) -> Stage {
+    let mine = snapshot.service.deployments.iter().find(|deployment| deployment.id == id);
+    let other = snapshot.service.primary().filter(|primary| primary.id != id);
+    let failed = tracker.told.rolling_back || mine.is_some_and(|mine| mine.state == RolloutState::Failed);
+    match (mine.map(|mine| mine.state), other) {
+        (Some(RolloutState::Completed), None) => Stage::Completed,
+        (_, Some(other)) if failed && other.state == RolloutState::Completed => Stage::RolledBack,
+        (_, Some(other)) if failed && other.state == RolloutState::Failed => Stage::Failed,
+        (_, Some(_)) if failed => Stage::RollingBack,
+        (_, Some(_)) => Stage::Superseded,
+        (_, None) if failed => Stage::Failed,
+        (_, None) => Stage::Rolling,
+    }
+}
+
+#[cfg(test)]
+mod tests;

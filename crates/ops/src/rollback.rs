@@ -1,0 +1,116 @@
+//! `rollback`: an `UpdateService` to an earlier revision, in one step.
+
+use crate::deploy::replace;
+use crate::error::OpsError;
+use crate::event::{Operation, RolloutReport};
+use crate::observe;
+use crate::place::{Place, Run};
+use crate::release::{Registered, Release, ReleaseOutcome, releases};
+use crate::rollout::arn_of_revision;
+
+/// Goes back to `asked`, or to the last successful release before the one that serves.
+///
+/// It does not wait for a rollout that is in progress: going back is the way out of one.
+///
+/// # Errors
+/// [`OpsError::AlreadyRolledBack`] without `asked`, when the service has just rolled itself back.
+pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<RolloutReport, OpsError> {
+    let service = observe::service(place).await?;
+    let known = releases(place).await?;
+    let mut attempts = observe::attempts(place).await?;
+    attempts.truncate(1);
+    observe::resolve_revisions(place, &mut attempts).await?;
+    let last = attempts.first().filter(|attempt| attempt.status == "ROLLBACK_SUCCESSFUL");
+    let last = last.and_then(|attempt| attempt.revision);
+    let release = choose(&known, service.revision(), asked, last)?;
+    let arn = arn_of_revision(&service, release)
+        .ok_or(OpsError::Incomplete { doing: "roll back", missing: "a revision in the task definition's ARN" })?;
+    replace(place, run, Operation::Rollback, &service, Registered { arn, release }, None).await
+}
+
+/// Which release to go back to: pure. `rolled_back` is the release that the service itself has just given up.
+fn choose(known: &[Release], serving: u32, asked: Option<u32>, rolled_back: Option<u32>) -> Result<u32, OpsError> {
+    if let Some(asked) = asked {
+        let is_known = known.iter().any(|release| release.number == asked);
+        let available = || known.iter().map(|release| release.number).collect();
+        return if is_known { Ok(asked) } else { Err(OpsError::NoSuchRelease { asked, available: available() }) };
+    }
+    // Where the endpoint's ledger is empty, the labels of newer releases tell the same.
+    let newest = known.iter().max_by_key(|release| release.number);
+    let newest_failed = newest.filter(|release| release.outcome == ReleaseOutcome::RolledBack);
+    let failed = rolled_back.or(newest_failed.map(|release| release.number));
+    if let Some(failed) = failed.filter(|failed| serving < *failed) {
+        return Err(OpsError::AlreadyRolledBack { failed, serving });
+    }
+    let earlier = known.iter().filter(|release| release.number < serving);
+    let successful = earlier.filter(|release| release.outcome == ReleaseOutcome::Succeeded);
+    successful.map(|release| release.number).max().ok_or(OpsError::NothingToRollBackTo { serving })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn release(number: u32, outcome: ReleaseOutcome) -> Release {
+        Release {
+            number,
+            digest: None,
+            version: None,
+            git: None,
+            who: None,
+            at: None,
+            outcome,
+            cause: None,
+            serving: false,
+        }
+    }
+
+    use ReleaseOutcome::{Failed, RolledBack, Succeeded, Unknown};
+
+    #[test]
+    fn goes_to_the_last_successful_release_before_the_one_that_serves() {
+        let known = [release(1, Succeeded), release(2, Succeeded), release(3, Failed), release(4, Succeeded)];
+        assert_eq!(choose(&known, 4, None, None).unwrap(), 2);
+        assert_eq!(choose(&known, 2, None, None).unwrap(), 1);
+    }
+
+    #[test]
+    fn after_an_automatic_rollback_it_goes_not_one_further() {
+        let known = [release(13, Succeeded), release(14, Succeeded), release(15, RolledBack)];
+        for ledger in [Some(15), None] {
+            let refused = choose(&known, 14, None, ledger).unwrap_err();
+            assert!(matches!(refused, OpsError::AlreadyRolledBack { failed: 15, serving: 14 }), "{refused}");
+        }
+        assert_eq!(choose(&known, 14, Some(13), Some(15)).unwrap(), 13);
+    }
+
+    #[test]
+    fn an_unknown_number_names_those_there_are() {
+        let known = [release(2, Succeeded), release(1, Succeeded)];
+        let refused = choose(&known, 2, Some(7), None).unwrap_err();
+        assert_eq!(refused.to_string(), "there is no release r7 to go back to, only r2, r1\nhint: gimmetime releases");
+    }
+
+    #[test]
+    fn with_nothing_known_to_have_worked_it_says_so() {
+        let refused = choose(&[release(1, Unknown), release(2, Succeeded)], 2, None, None).unwrap_err();
+        assert!(matches!(refused, OpsError::NothingToRollBackTo { serving: 2 }), "{refused}");
+    }
+
+    proptest! {
+        #[test]
+        fn never_goes_forward_nor_to_a_release_that_failed(
+            outcomes in proptest::collection::vec(0_usize..4, 1..8), serving in 1_u32..9
+        ) {
+            let kinds = [Succeeded, Failed, RolledBack, Unknown];
+            let known: Vec<Release> = outcomes.iter().zip(1..).map(|(kind, n)| release(n, kinds[*kind])).collect();
+            if let Ok(chosen) = choose(&known, serving, None, None) {
+                prop_assert!(chosen < serving);
+                let chosen = known.iter().find(|release| release.number == chosen).unwrap();
+                prop_assert_eq!(chosen.outcome, Succeeded);
+            }
+        }
+    }
+}

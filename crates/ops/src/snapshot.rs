@@ -1,0 +1,419 @@
+//! What a service looks like at one moment, in plain values: what every decision in this room is made from.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types;
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthDescription};
+use gimmetime_clock::Timestamp;
+use serde::Serialize;
+
+/// The attribute of a task that tells what its health checks met; ALB and ECS have no member for it.
+const HEALTH_ATTRIBUTE: &str = "gimmetime.health";
+
+/// The service, its tasks, its targets and its service deployments, read together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// The service.
+    pub service: ServiceView,
+    /// All its tasks that ECS still knows, stopped ones included.
+    pub tasks: Vec<TaskView>,
+    /// The target group's targets.
+    pub targets: Vec<TargetView>,
+    /// The ledger, newest first.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ServiceView {
+    /// Its ARN.
+    pub arn: String,
+    /// How many tasks are wanted.
+    pub desired: u32,
+    /// How many run.
+    pub running: u32,
+    /// How many are being started.
+    pub pending: u32,
+    /// The ARN of the task definition last asked for.
+    pub task_definition: String,
+    /// Newest first.
+    pub deployments: Vec<DeploymentView>,
+    /// Newest first.
+    pub events: Vec<EventView>,
+    /// Labels.
+    pub tags: BTreeMap<String, String>,
+    /// How it rolls.
+    pub configuration: RolloutView,
+}
+
+/// How a service rolls, as the API reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RolloutView {
+    /// `minimumHealthyPercent`
+    pub min_healthy_percent: u32,
+    /// `maximumPercent`
+    pub max_percent: u32,
+    /// The breaker's threshold, if it counts failures.
+    pub failures: Option<u32>,
+}
+
+/// One entry of a service's `deployments`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeploymentView {
+    /// `ecs-svc/…`
+    pub id: String,
+    /// Whether it is the `PRIMARY` one.
+    pub primary: bool,
+    /// The revision it runs.
+    pub revision: u32,
+    /// How many of its tasks are wanted.
+    pub desired: u32,
+    /// How many of its tasks run.
+    pub running: u32,
+    /// How many of its tasks failed.
+    pub failed: u32,
+    /// `rolloutState`
+    pub state: RolloutState,
+    /// `rolloutStateReason`
+    pub reason: Option<String>,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+}
+
+/// `rolloutState`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutState {
+    /// Tasks are being replaced.
+    InProgress,
+    /// Done.
+    Completed,
+    /// The breaker ended it.
+    Failed,
+    /// Something newer than this program.
+    #[default]
+    Unknown,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct TaskView {
+    /// Thirty-two hex digits.
+    pub id: String,
+    /// The deployment that started it.
+    pub deployment: Option<String>,
+    /// The revision it runs.
+    pub revision: u32,
+    /// `lastStatus`
+    pub last_status: String,
+    /// `desiredStatus`
+    pub desired_status: String,
+    /// Its address, where it has one of its own or is bound to one.
+    pub address: Option<String>,
+    /// The port it is reached at.
+    pub port: Option<u16>,
+    /// Where it runs.
+    pub zone: Option<String>,
+    /// When it was asked for.
+    pub created_at: Option<Timestamp>,
+    /// When it became RUNNING.
+    pub started_at: Option<Timestamp>,
+    /// When it was told to stop.
+    pub stopping_at: Option<Timestamp>,
+    /// When it was gone.
+    pub stopped_at: Option<Timestamp>,
+    /// `stopCode`
+    pub stop_code: Option<String>,
+    /// `stoppedReason`
+    pub stopped_reason: Option<String>,
+    /// The container's exit code.
+    pub exit_code: Option<i32>,
+    /// The container's `reason`.
+    pub container_reason: Option<String>,
+    /// What its failing health checks met last, where the endpoint tells.
+    pub health_detail: Option<String>,
+}
+
+/// A target of the load balancer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct TargetView {
+    /// An address, as a rule.
+    pub id: String,
+    /// Its port.
+    pub port: Option<u16>,
+    /// `TargetHealth.State`
+    pub state: String,
+    /// `TargetHealth.Reason`
+    pub reason: Option<String>,
+    /// `TargetHealth.Description`
+    pub description: Option<String>,
+}
+
+/// An event of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct EventView {
+    /// When.
+    pub at: Option<Timestamp>,
+    /// What, in ECS's words.
+    pub message: String,
+}
+
+/// A service deployment: one line of the ledger of what was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct AttemptView {
+    /// Its ARN.
+    pub arn: String,
+    /// The ARN of the service revision it brings.
+    pub target: Option<String>,
+    /// The task definition's revision it brings, once looked up.
+    pub revision: Option<u32>,
+    /// How it stands: `SUCCESSFUL`, `ROLLBACK_IN_PROGRESS`, …
+    pub status: String,
+    /// Why it stands so.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub created_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// The target that is this task, if it is registered.
+    pub fn target_of(&self, task: &TaskView) -> Option<&TargetView> {
+        self.targets.iter().find(|target| target.is(task))
+    }
+
+    /// Whether this task gets requests because its checks pass.
+    pub fn is_healthy(&self, task: &TaskView) -> bool {
+        task.last_status == "RUNNING" && self.target_of(task).is_some_and(|target| target.state == "healthy")
+    }
+
+    /// The target that is this task, if its health is a fault: neither new nor leaving. Told as exactly as is known.
+    pub fn bad_health(&self, task: &TaskView) -> Option<TargetView> {
+        let target = self.target_of(task).filter(|target| target.is_bad())?;
+        let description = task.health_detail.clone().or_else(|| target.description.clone());
+        Some(TargetView { description, ..target.clone() })
+    }
+
+    /// How many tasks get requests because their checks pass.
+    pub fn healthy(&self) -> u32 {
+        self.tasks.iter().filter(|task| self.is_healthy(task)).count() as u32
+    }
+}
+
+impl ServiceView {
+    /// The newest deployment.
+    pub fn primary(&self) -> Option<&DeploymentView> {
+        self.deployments.iter().find(|deployment| deployment.primary)
+    }
+
+    /// The revision last asked for.
+    pub fn revision(&self) -> u32 {
+        revision_of(&self.task_definition).unwrap_or(0)
+    }
+
+    /// The deployment that is under way, if one is.
+    pub fn rolling(&self) -> Option<&DeploymentView> {
+        self.primary().filter(|primary| primary.state == RolloutState::InProgress)
+    }
+}
+
+impl TaskView {
+    /// Whether its process is gone: what is left is book-keeping.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.last_status.as_str(), "DEPROVISIONING" | "STOPPED")
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_leaving(&self) -> bool {
+        self.desired_status == "STOPPED" || matches!(self.last_status.as_str(), "DEACTIVATING" | "STOPPING")
+    }
+
+    /// Whether it stopped, or is stopping, for a fault rather than by plan.
+    pub fn has_failed(&self) -> bool {
+        let reason = self.stopped_reason.as_deref().unwrap_or_default();
+        match self.stop_code.as_deref() {
+            Some("TaskFailedToStart" | "EssentialContainerExited" | "InfrastructureHealth") => true,
+            _ => reason.contains("health check"),
+        }
+    }
+
+    /// The first twelve digits of its id, as its replies bear them.
+    pub fn instance(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+
+    /// The first four digits of its id, as tables show them.
+    pub fn short(&self) -> &str {
+        self.id.get(..4).unwrap_or(&self.id)
+    }
+}
+
+impl TargetView {
+    /// Whether this target is that task: by id, or by what is known of its address and port.
+    fn is(&self, task: &TaskView) -> bool {
+        let same_address = task.address.as_deref().is_none_or(|address| address == self.id);
+        let same_port = task.port.is_none() || self.port == task.port;
+        self.id == task.id || ((task.address.is_some() || task.port.is_some()) && same_address && same_port)
+    }
+
+    fn is_bad(&self) -> bool {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match self.state.as_str() {
+            "unhealthy" | "unavailable" => true,
+            "initial" => reason.starts_with("Target."),
+            _ => false,
+        }
+    }
+
+    /// Whether new requests may reach it.
+    pub fn gets_requests(&self) -> bool {
+        matches!(self.state.as_str(), "healthy" | "initial" | "unhealthy" | "unavailable")
+    }
+}
+
+/// The number after the last colon of a task definition's ARN, or of `family:revision`.
+pub(crate) fn revision_of(arn: &str) -> Option<u32> {
+    arn.rsplit_once(':')?.1.parse().ok()
+}
+
+/// The last part of an ARN's path.
+pub(crate) fn last_part(arn: &str) -> &str {
+    arn.rsplit_once('/').map_or(arn, |(_, last)| last)
+}
+
+/// The same moment as the rest of this program has it.
+pub(crate) fn moment(time: Option<&DateTime>) -> Option<Timestamp> {
+    time.and_then(|time| i64::try_from(time.as_nanos()).ok()).map(Timestamp::from_nanos)
+}
+
+fn count(number: i32) -> u32 {
+    number.try_into().unwrap_or(0)
+}
+
+fn owned(text: Option<&str>) -> Option<String> {
+    text.map(str::to_owned)
+}
+
+/// Labels as a map; a key without a value has an empty one.
+pub(crate) fn tags(tags: &[types::Tag]) -> BTreeMap<String, String> {
+    let pair = |tag: &types::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    tags.iter().filter_map(pair).collect()
+}
+
+impl From<&types::Service> for ServiceView {
+    fn from(service: &types::Service) -> Self {
+        Self {
+            arn: service.service_arn().unwrap_or_default().to_owned(),
+            desired: count(service.desired_count()),
+            running: count(service.running_count()),
+            pending: count(service.pending_count()),
+            task_definition: service.task_definition().unwrap_or_default().to_owned(),
+            deployments: service.deployments().iter().map(DeploymentView::from).collect(),
+            events: service.events().iter().map(EventView::from).collect(),
+            tags: tags(service.tags()),
+            configuration: service.deployment_configuration().map(RolloutView::from).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<&types::DeploymentConfiguration> for RolloutView {
+    fn from(configuration: &types::DeploymentConfiguration) -> Self {
+        let threshold =
+            configuration.deployment_circuit_breaker().and_then(|breaker| breaker.threshold_configuration());
+        Self {
+            min_healthy_percent: count(configuration.minimum_healthy_percent().unwrap_or(100)),
+            max_percent: count(configuration.maximum_percent().unwrap_or(200)),
+            failures: threshold
+                .filter(|threshold| *threshold.r#type() == types::ThresholdType::Count)
+                .map(|threshold| count(threshold.value())),
+        }
+    }
+}
+
+impl From<&types::Deployment> for DeploymentView {
+    fn from(deployment: &types::Deployment) -> Self {
+        Self {
+            id: deployment.id().unwrap_or_default().to_owned(),
+            primary: deployment.status() == Some("PRIMARY"),
+            revision: deployment.task_definition().and_then(revision_of).unwrap_or(0),
+            desired: count(deployment.desired_count()),
+            running: count(deployment.running_count()),
+            failed: count(deployment.failed_tasks()),
+            state: match deployment.rollout_state() {
+                Some(types::DeploymentRolloutState::InProgress) => RolloutState::InProgress,
+                Some(types::DeploymentRolloutState::Completed) => RolloutState::Completed,
+                Some(types::DeploymentRolloutState::Failed) => RolloutState::Failed,
+                _ => RolloutState::Unknown,
+            },
+            reason: owned(deployment.rollout_state_reason()),
+            created_at: moment(deployment.created_at()),
+        }
+    }
+}
+
+impl From<&types::ServiceEvent> for EventView {
+    fn from(event: &types::ServiceEvent) -> Self {
+        Self { at: moment(event.created_at()), message: event.message().unwrap_or_default().to_owned() }
+    }
+}
+
+impl From<&types::Task> for TaskView {
+    fn from(task: &types::Task) -> Self {
+        let container = task.containers().first();
+        let detail = task.attributes().iter().find(|attribute| attribute.name() == HEALTH_ATTRIBUTE);
+        let binding = container.and_then(|container| container.network_bindings().first());
+        let interface = container.and_then(|container| container.network_interfaces().first());
+        let address = interface
+            .and_then(|interface| interface.private_ipv4_address())
+            .or_else(|| binding.and_then(|binding| binding.bind_ip()));
+        Self {
+            id: last_part(task.task_arn().unwrap_or_default()).to_owned(),
+            deployment: owned(task.started_by()),
+            revision: task.task_definition_arn().and_then(revision_of).unwrap_or(0),
+            last_status: task.last_status().unwrap_or_default().to_owned(),
+            desired_status: task.desired_status().unwrap_or_default().to_owned(),
+            address: owned(address),
+            port: binding.and_then(types::NetworkBinding::host_port).and_then(|port| port.try_into().ok()),
+            zone: owned(task.availability_zone()),
+            created_at: moment(task.created_at()),
+            started_at: moment(task.started_at()),
+            stopping_at: moment(task.stopping_at()),
+            stopped_at: moment(task.stopped_at()),
+            stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
+            stopped_reason: owned(task.stopped_reason()),
+            exit_code: container.and_then(types::Container::exit_code),
+            container_reason: container.and_then(|container| owned(container.reason())),
+            health_detail: detail.and_then(|attribute| owned(attribute.value())),
+        }
+    }
+}
+
+impl From<&TargetHealthDescription> for TargetView {
+    fn from(description: &TargetHealthDescription) -> Self {
+        let target = description.target();
+        let health = description.target_health();
+        Self {
+            id: target.and_then(|target| target.id()).unwrap_or_default().to_owned(),
+            port: target.and_then(TargetDescription::port).and_then(|port| port.try_into().ok()),
+            state: health.and_then(|h| h.state()).map(|state| state.as_str().to_owned()).unwrap_or_default(),
+            reason: health.and_then(|h| h.reason()).map(|reason| reason.as_str().to_owned()),
+            description: health.and_then(|h| owned(h.description())),
+        }
+    }
+}
+
+impl From<&types::ServiceDeploymentBrief> for AttemptView {
+    fn from(brief: &types::ServiceDeploymentBrief) -> Self {
+        Self {
+            arn: brief.service_deployment_arn().unwrap_or_default().to_owned(),
+            target: owned(brief.target_service_revision_arn()),
+            revision: None,
+            status: brief.status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            reason: owned(brief.status_reason()),
+            created_at: moment(brief.created_at()),
+            finished_at: moment(brief.finished_at()),
+        }
+    }
+}

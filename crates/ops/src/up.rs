@@ -1,0 +1,172 @@
+//! `up`, the part of it that is a service: made if it is missing, brought to the settings if it is there.
+
+use serde::Serialize;
+
+use crate::definition::Definition;
+use crate::error::{OpsError, refused};
+use crate::event::{Event, Operation, Outcome, RolloutReport};
+use crate::lock;
+use crate::observe;
+use crate::place::{Place, Run, ServiceSpec};
+use crate::release::{Registered, register};
+use crate::rollout::{Asked, Change, attach, roll};
+use crate::snapshot::{ServiceView, revision_of};
+use crate::three_way::{self, Live, Plan, Settings};
+use crate::update::{self, NewService, Update};
+
+/// What `up` did.
+#[derive(Debug)]
+pub struct UpReport {
+    /// What it found, and what that led to.
+    pub action: UpAction,
+    /// What it changed, in words; empty when it made everything, or nothing had to change.
+    pub changes: Vec<three_way::Change>,
+    /// How the tasks got there. Also when nothing had to change: `up` ends with a healthy service.
+    pub rollout: RolloutReport,
+}
+
+/// What `up` found, and what that led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpAction {
+    /// There was no service.
+    Created,
+    /// Settings had changed.
+    Changed,
+    /// Everything was as it should be.
+    Unchanged,
+}
+
+/// Makes the service, or changes what the settings changed since they were last applied, and waits until it is healthy.
+pub async fn up_service(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport, OpsError> {
+    ensure_cluster(place, run).await?;
+    if observe::find_service(place).await?.is_none() {
+        match create(place, spec, run).await {
+            // Another `up` was faster by a moment: theirs is as good as ours.
+            Err(OpsError::Refused { .. }) if observe::find_service(place).await?.is_some() => {}
+            made => {
+                let rollout = made?;
+                return Ok(UpReport { action: UpAction::Created, changes: Vec::new(), rollout });
+            }
+        }
+    }
+    if let Some(rollout) = attach(place, run).await?
+        && rollout.outcome == Outcome::Detached
+    {
+        return Ok(UpReport { action: UpAction::Unchanged, changes: Vec::new(), rollout });
+    }
+    bring(place, spec, run).await
+}
+
+async fn ensure_cluster(place: &Place, run: &Run) -> Result<(), OpsError> {
+    let describing = place.endpoint.ecs.describe_clusters().clusters(&place.cluster).send().await;
+    let described = match describing.map_err(|error| refused("describe the cluster", place.endpoint.endpoint(), error))
+    {
+        Ok(reply) => reply.clusters().iter().any(|cluster| cluster.status() == Some("ACTIVE")),
+        Err(error) if error.is_absent() => false,
+        Err(error) => return Err(error),
+    };
+    if !described {
+        let creating = place.endpoint.ecs.create_cluster().cluster_name(&place.cluster).send().await;
+        creating.map_err(|error| refused("create the cluster", place.endpoint.endpoint(), error))?;
+        run.emit(Event::ClusterCreated { name: place.cluster.clone() });
+    }
+    Ok(())
+}
+
+async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutReport, OpsError> {
+    let definition = Definition::wanted(place, spec);
+    let registered = newest_or_new(place, spec, &definition, run).await?;
+    let settings = Settings::of(spec, &definition);
+    let change = Change {
+        operation: Operation::Up,
+        from: None,
+        from_arn: None,
+        to: registered.release,
+        to_arn: registered.arn.clone(),
+        count: spec.count,
+    };
+    let new = NewService {
+        task_definition: registered.arn,
+        count: spec.count,
+        port: spec.port,
+        rollout: settings.rollout,
+        applied: settings.encode(),
+        operation: lock::label(run, Operation::Up, &format!("r{}", registered.release)),
+    };
+    roll(place, run, change, update::create(place, new)).await
+}
+
+/// The family's newest revision if it says just this, else a new one: a service that was deleted and made again goes on
+/// with the release it had.
+async fn newest_or_new(
+    place: &Place,
+    spec: &ServiceSpec,
+    wanted: &Definition,
+    run: &Run,
+) -> Result<Registered, OpsError> {
+    if let Some(arn) = observe::revisions(place, 1).await?.pop() {
+        let (newest, _) = observe::task_definition(place, &arn).await?;
+        if let Some(release) = revision_of(&arn).filter(|_| Definition::read(&newest) == *wanted) {
+            return Ok(Registered { arn, release });
+        }
+    }
+    register(place, spec, wanted, run).await
+}
+
+async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport, OpsError> {
+    let service = observe::service(place).await?;
+    let wanted = Definition::wanted(place, spec);
+    let settings = Settings::of(spec, &wanted);
+    let applied = Settings::applied(&service);
+    let (running, _) = observe::task_definition(place, &service.task_definition).await?;
+    let live = Live { definition: Definition::read(&running), count: service.desired, rollout: service.configuration };
+    let plan = three_way::plan(applied.as_ref(), &settings, &wanted, &live);
+    let action = if plan.is_empty() { UpAction::Unchanged } else { UpAction::Changed };
+    let changes = plan.changes.clone();
+    let rollout = apply(place, spec, run, &service, plan).await?;
+    // Settings that did not work are tried again by the next `up`.
+    if applied.as_ref() != Some(&settings) && rollout.outcome == Outcome::Done {
+        update::label_applied(place, &service.arn, &settings.encode()).await?;
+    }
+    Ok(UpReport { action, changes, rollout })
+}
+
+async fn apply(
+    place: &Place,
+    spec: &ServiceSpec,
+    run: &Run,
+    service: &ServiceView,
+    plan: Plan,
+) -> Result<RolloutReport, OpsError> {
+    let target = match &plan.definition {
+        Some(definition) => Some(register(place, spec, definition, run).await?),
+        None => None,
+    };
+    let count = plan.count.unwrap_or(service.desired);
+    let change = Change {
+        operation: Operation::Up,
+        from: Some(service.revision()),
+        from_arn: Some(service.task_definition.clone()),
+        to: target.as_ref().map_or(service.revision(), |registered| registered.release),
+        to_arn: target.as_ref().map_or_else(|| service.task_definition.clone(), |registered| registered.arn.clone()),
+        count,
+    };
+    let label = lock::label(run, Operation::Up, &format!("r{}", change.to));
+    let arn = service.arn.clone();
+    let asking = async {
+        if plan.is_empty() {
+            return Ok(Asked::Count { count, service_arn: arn });
+        }
+        lock::announce(place, &arn, &label).await?;
+        let task_definition = target.map(|registered| registered.arn);
+        let deploys = task_definition.is_some();
+        let update = Update { task_definition, count: plan.count, rollout: plan.rollout, force: false };
+        let updated = update::update(place, update).await?;
+        if deploys {
+            return update::deployment(Some(&updated), "update the service");
+        }
+        Ok(Asked::Count { count, service_arn: arn })
+    };
+    roll(place, run, change, asking).await
+}

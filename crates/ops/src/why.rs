@@ -1,0 +1,205 @@
+//! `why`: what is wrong now, else what was wrong last.
+
+use std::time::Duration;
+
+use gimmetime_clock::Timestamp;
+
+use crate::diagnosis::{Diagnosis, Evidence, diagnose};
+use crate::error::OpsError;
+use crate::evidence;
+use crate::observe::{self, Observer};
+use crate::place::Place;
+use crate::rollout::arn_of_revision;
+use crate::snapshot::{RolloutState, Snapshot, TaskView};
+use crate::tags;
+
+/// How far from the moment asked for a failure may be.
+const NEAR: Duration = Duration::from_mins(10);
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// What is wrong now, else the last failure.
+    Now,
+    /// Why this release failed.
+    Release(u32),
+    /// What failed around this moment.
+    At(Timestamp),
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// This is wrong now.
+    Wrong(Box<Diagnosis>),
+    /// All is well now; this failed last, or is what was asked for.
+    Past(Box<Diagnosis>),
+    /// All is well, and no failure is known.
+    Healthy {
+        /// The release that serves.
+        release: u32,
+        /// How many tasks are healthy.
+        healthy: u32,
+        /// Of so many.
+        desired: u32,
+    },
+}
+
+/// Answers the question from what ECS still knows, and from what was written down when it failed.
+pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> {
+    let mut snapshot = Observer::default().look(place).await?;
+    observe::resolve_revisions(place, &mut snapshot.attempts).await?;
+    let subject = subject(&snapshot, question);
+    let is_wrong_now = is_wrong(&snapshot) && question == Question::Now;
+    let recorded = match subject.release {
+        Some(release) => recorded(place, &snapshot, release).await,
+        None => None,
+    };
+    if subject.tasks.is_empty() && recorded.is_none() && !is_wrong_now && !matches!(question, Question::Release(_)) {
+        let service = &snapshot.service;
+        let (release, healthy, desired) = (service.revision(), snapshot.healthy(), service.desired);
+        return Ok(Answer::Healthy { release, healthy, desired });
+    }
+    let release = subject.release.unwrap_or_else(|| snapshot.service.revision());
+    let evidence = collect(place, &snapshot, release, subject.tasks, recorded, is_wrong_now).await;
+    let diagnosis = Box::new(diagnose(&evidence));
+    Ok(if is_wrong_now { Answer::Wrong(diagnosis) } else { Answer::Past(diagnosis) })
+}
+
+/// Which failure the question is about.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Subject {
+    release: Option<u32>,
+    tasks: Vec<TaskView>,
+}
+
+/// Whether something is wrong at this moment: fewer healthy tasks than wanted, or a rollout that is failing.
+fn is_wrong(snapshot: &Snapshot) -> bool {
+    let failing = snapshot.service.primary().is_some_and(|primary| primary.state == RolloutState::Failed);
+    let rolling = snapshot.service.rolling().is_some_and(|rolling| 0 < rolling.failed);
+    failing || rolling || snapshot.healthy() < snapshot.service.desired
+}
+
+/// Pure: the failed tasks that belong together, and their release.
+fn subject(snapshot: &Snapshot, question: Question) -> Subject {
+    let mut failed: Vec<&TaskView> = snapshot.tasks.iter().filter(|task| is_failure(task)).collect();
+    failed.sort_by_key(|task| std::cmp::Reverse(ended(task)));
+    match question {
+        Question::Release(release) => {
+            let tasks = failed.into_iter().filter(|task| task.revision == release).cloned().collect();
+            Subject { release: Some(release), tasks }
+        }
+        Question::At(moment) => {
+            let distance = |task: &TaskView| ended(task).map_or(Duration::MAX, |end| end.since(moment).magnitude());
+            let near = failed.into_iter().filter(|task| distance(task) <= NEAR).min_by_key(|task| distance(task));
+            Subject { release: near.map(|task| task.revision), tasks: near.into_iter().cloned().collect() }
+        }
+        Question::Now => {
+            let newest = failed.first().map(|task| (task.revision, task.deployment.clone()));
+            let attempt = snapshot.attempts.first().filter(|attempt| attempt.status.starts_with("ROLLBACK"));
+            let given_up = attempt.and_then(|attempt| attempt.revision);
+            let together = |task: &&TaskView| newest.as_ref() == Some(&(task.revision, task.deployment.clone()));
+            let release = newest.as_ref().map(|(revision, _)| *revision).or(given_up);
+            Subject { release, tasks: failed.into_iter().filter(together).cloned().collect() }
+        }
+    }
+}
+
+/// A fault, or somebody's deed: both are worth an answer.
+fn is_failure(task: &TaskView) -> bool {
+    task.has_failed() || task.stop_code.as_deref() == Some("UserInitiated")
+}
+
+fn ended(task: &TaskView) -> Option<Timestamp> {
+    task.stopped_at.or(task.stopping_at)
+}
+
+/// What was written into the release's label when it failed.
+async fn recorded(place: &Place, snapshot: &Snapshot, release: u32) -> Option<String> {
+    let arn = arn_of_revision(&snapshot.service, release)?;
+    let (_, labels) = observe::task_definition(place, &arn).await.ok()?;
+    labels.get(tags::CAUSE).filter(|value| !value.is_empty()).cloned()
+}
+
+async fn collect(
+    place: &Place,
+    snapshot: &Snapshot,
+    release: u32,
+    failed: Vec<TaskView>,
+    recorded: Option<String>,
+    is_now: bool,
+) -> Evidence {
+    let of_release: Vec<&TaskView> = snapshot.tasks.iter().filter(|task| task.revision == release).collect();
+    let alive = of_release.iter().filter(|task| is_now && !task.is_leaving());
+    let unhealthy = alive.filter_map(|task| Some((task.id.clone(), snapshot.bad_health(task)?))).collect();
+    let before_release = before(snapshot, release);
+    let arn = |revision: u32| arn_of_revision(&snapshot.service, revision);
+    let mut evidence = Evidence {
+        release,
+        of: of_release.len(),
+        unhealthy,
+        events: if is_now { snapshot.service.events.clone() } else { Vec::new() },
+        before_release,
+        before: evidence::definition(place, before_release.and_then(arn).as_deref()).await,
+        after: evidence::definition(place, arn(release).as_deref()).await,
+        recorded,
+        ..Evidence::default()
+    };
+    let suspects = failed.iter().map(|task| &task.id).chain(evidence.unhealthy.keys());
+    for id in suspects.take(evidence::TASKS) {
+        evidence.logs.extend(evidence::last_lines(place, id).await);
+    }
+    evidence.logs.sort_by_key(|line| line.at);
+    evidence.failed = failed;
+    evidence
+}
+
+/// The release that served before this one: the last that the ledger calls successful, else the number before.
+fn before(snapshot: &Snapshot, release: u32) -> Option<u32> {
+    let earlier = snapshot.attempts.iter().skip_while(|attempt| attempt.revision != Some(release));
+    let mut successful = earlier.filter(|attempt| attempt.status == "SUCCESSFUL" && attempt.revision != Some(release));
+    let serving = Some(snapshot.service.revision()).filter(|serving| *serving < release);
+    successful.find_map(|attempt| attempt.revision).or(serving).or(release.checked_sub(1).filter(|n| 0 < *n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(id: &str, revision: u32, code: &str, stopped_at: i64) -> TaskView {
+        TaskView {
+            id: id.to_owned(),
+            revision,
+            last_status: "STOPPED".to_owned(),
+            desired_status: "STOPPED".to_owned(),
+            stop_code: Some(code.to_owned()),
+            stopped_at: Some(Timestamp::from_secs(stopped_at)),
+            ..TaskView::default()
+        }
+    }
+
+    fn ids(subject: &Subject) -> Vec<&str> {
+        subject.tasks.iter().map(|task| task.id.as_str()).collect()
+    }
+
+    #[test]
+    fn the_newest_failure_is_the_one_meant_with_its_siblings() {
+        let snapshot = Snapshot {
+            tasks: vec![
+                task("old", 1, "EssentialContainerExited", 10),
+                task("a", 2, "TaskFailedToStart", 100),
+                task("b", 2, "TaskFailedToStart", 101),
+                task("planned", 3, "ServiceSchedulerInitiated", 200),
+            ],
+            ..Snapshot::default()
+        };
+        let now = subject(&snapshot, Question::Now);
+        assert_eq!((now.release, ids(&now)), (Some(2), vec!["b", "a"]));
+        let asked = subject(&snapshot, Question::Release(1));
+        assert_eq!((asked.release, ids(&asked)), (Some(1), vec!["old"]));
+        let at = subject(&snapshot, Question::At(Timestamp::from_secs(12)));
+        assert_eq!((at.release, ids(&at)), (Some(1), vec!["old"]));
+        let far = subject(&snapshot, Question::At(Timestamp::from_secs(100_000)));
+        assert_eq!(far, Subject::default());
+    }
+}
