@@ -119,7 +119,6 @@ impl Logs {
 
     /// Opens a task's stream and reads its FIFOs from now on, until [`Pumps::finish`].
     pub(crate) fn follow(&self, task: &str, name: &StreamName, fifos: Fifos) -> io::Result<Pumps> {
-        self.prune();
         let folder = self.shared.folder.join(task);
         files::private_folder(&folder)?;
         let named = folder.join("stream.json");
@@ -168,7 +167,7 @@ impl Logs {
     }
 
     /// Removes the streams that ended first until the bounds hold.
-    fn prune(&self) {
+    pub(crate) fn prune(&self) {
         let mut ended = self.streams();
         let open = lock(&self.shared.files);
         let mut bytes: u64 = ended.iter().map(|stream| stream.bytes).sum();

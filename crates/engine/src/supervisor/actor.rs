@@ -29,6 +29,9 @@ use crate::process;
 /// How often logs that others write to are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
+/// Every how many such looks the streams of ended tasks are held against their bounds.
+const PRUNING: u32 = 16;
+
 /// A call that came in, and where its answer goes.
 type Called = (Call, oneshot::Sender<Answer>);
 
@@ -45,6 +48,7 @@ pub(super) struct Actor {
     reports: mpsc::UnboundedReceiver<Report>,
     signals: SignalSet,
     housekeeping: Interval,
+    rounds: u32,
     /// What the last steps asked for, to be done once they are written down.
     actions: Vec<Action>,
     /// Answers that may go out once they are true on disk.
@@ -117,6 +121,7 @@ impl Actor {
             reports,
             signals,
             housekeeping: interval(HOUSEKEEPING),
+            rounds: 0,
             actions: Vec::new(),
             answers: Vec::new(),
             published: None,
@@ -364,6 +369,10 @@ impl Actor {
 
     fn keep_house(&mut self) {
         while self.closing.try_join_next().is_some() {}
+        if self.rounds.is_multiple_of(PRUNING) {
+            self.core.logs.prune();
+        }
+        self.rounds = self.rounds.wrapping_add(1);
         if let Err(error) = enginelog::bound(&self.core.home.engine_log()) {
             self.log.say(&format!("cannot bound the engine's log: {error}"));
         }

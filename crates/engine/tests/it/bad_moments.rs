@@ -7,7 +7,7 @@ use std::path::Path;
 use gimmetime_engine::{EngineError, Presence, StartFailure};
 use serde_json::json;
 
-use crate::place::{BINARY, Place, eventually, get, kill, runs};
+use crate::place::{BINARY, Place, eventually, get, kill, runs, terminate};
 
 #[tokio::test]
 async fn a_killed_task_is_replaced() {
@@ -188,4 +188,35 @@ async fn what_cannot_run_fails_as_ecs_says_it_and_the_old_release_serves_on() {
         .await;
         assert_eq!(get(place.spec.listen, "/").unwrap(), "old", "while `{mode}` is tried");
     }
+}
+
+#[tokio::test]
+async fn a_second_sigterm_waits_for_nobody() {
+    let (place, endpoint) = Place::started().await;
+    let revision = place.register_patient(&endpoint, &place.image(), &[("MODE", "stubborn")], 120).await;
+    place.create(&endpoint, &revision, 1).await;
+    place.steady(&endpoint, 1).await;
+    let task = place.running()[0].1;
+    terminate(endpoint.pid);
+    eventually("the task is told", async || {
+        let state = place.state();
+        state["model"]["tasks"].as_object()?.values().any(|task| task["last_status"] == "STOPPING").then_some(())
+    })
+    .await;
+    assert!(runs(task), "it ignores the signal");
+    terminate(endpoint.pid);
+    eventually("all is over", async || (!runs(endpoint.pid)).then_some(())).await;
+    assert!(!runs(task));
+    assert!(matches!(place.home.presence().unwrap(), Presence::Stopped));
+}
+
+#[tokio::test]
+async fn a_pipe_that_the_caller_left_open_is_not_held_by_the_engine() {
+    // Without close-on-exec, as a shell's `| tee` or a CI runner leaves it.
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let (place, endpoint) = Place::started().await;
+    place.serve(&endpoint, 1, &[]).await;
+    drop(writer);
+    let ended = tokio::task::spawn_blocking(move || rustix::io::read(&reader, &mut [0; 1]));
+    assert_eq!(ended.await.unwrap().unwrap(), 0, "the pipe ends while the engine runs");
 }

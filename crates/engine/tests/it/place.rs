@@ -63,6 +63,10 @@ pub(crate) fn kill(pid: u32) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
 }
 
+pub(crate) fn terminate(pid: u32) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::TERM).unwrap();
+}
+
 /// Whether a process runs; a zombie does not.
 pub(crate) fn runs(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -128,10 +132,21 @@ impl Place {
 
     /// Registers a revision of the test's server with these variables; returns its ARN.
     pub(crate) async fn register(&self, endpoint: &Endpoint, image: &str, variables: &[(&str, &str)]) -> String {
+        self.register_patient(endpoint, image, variables, 2).await
+    }
+
+    /// The same, with a `stopTimeout` of its own.
+    pub(crate) async fn register_patient(
+        &self,
+        endpoint: &Endpoint,
+        image: &str,
+        variables: &[(&str, &str)],
+        stop_timeout: u32,
+    ) -> String {
         let environment: Vec<Value> =
             variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let container = json!({
-            "name": "app", "image": image, "essential": true, "environment": environment, "stopTimeout": 2,
+            "name": "app", "image": image, "essential": true, "environment": environment, "stopTimeout": stop_timeout,
             "portMappings": [{"containerPort": 8080}], "dockerLabels": {"gimmetime.health": "/live"},
         });
         let parameters = json!({"family": "place", "containerDefinitions": [container]});
