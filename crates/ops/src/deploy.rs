@@ -54,9 +54,9 @@ pub async fn deploy(place: &Place, spec: &ServiceSpec, mode: DeployMode, run: &R
     let target = if is_same {
         Registered { arn: service.task_definition.clone(), release: service.revision() }
     } else {
-        register(place, spec, &wanted, run).await?
+        Box::pin(register(place, spec, &wanted, run)).await?
     };
-    let report = replace(place, run, Operation::Deploy, &service, target, Some(&settings)).await?;
+    let report = Box::pin(replace(place, run, Operation::Deploy, &service, target, Some(&settings))).await?;
     if report.outcome == Outcome::Done {
         // The count is `scale`'s, not deploy's: what was applied of it stays.
         let count = Settings::applied(&service).map_or(settings.count, |applied| applied.count);
@@ -108,10 +108,10 @@ pub(crate) async fn replace(
         count: None,
         rollout: settings.map(|settings| settings.rollout),
     };
-    let asking = async {
+    let asking = Box::pin(async {
         lock::announce(place, &service.arn, &label).await?;
         let updated = update::update(place, update).await?;
         update::deployment(Some(&updated), "update the service")
-    };
+    });
     roll(place, run, change, asking).await
 }

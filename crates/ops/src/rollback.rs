@@ -7,6 +7,7 @@ use crate::observe;
 use crate::place::{Place, Run};
 use crate::release::{Registered, Release, ReleaseOutcome, releases};
 use crate::rollout::arn_of_revision;
+use crate::snapshot::AttemptView;
 
 /// Goes back to `asked`, or to the last successful release before the one that serves.
 ///
@@ -20,12 +21,19 @@ pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<Ro
     let mut attempts = observe::attempts(place).await?;
     attempts.truncate(1);
     observe::resolve_revisions(place, &mut attempts).await?;
-    let last = attempts.first().filter(|attempt| attempt.status == "ROLLBACK_SUCCESSFUL");
-    let last = last.and_then(|attempt| attempt.revision);
-    let release = choose(&known, service.revision(), asked, last)?;
+    let release = choose(&known, service.revision(), asked, given_up(&attempts, &known))?;
     let arn = arn_of_revision(&service, release)
         .ok_or(OpsError::Incomplete { doing: "roll back", missing: "a revision in the task definition's ARN" })?;
-    replace(place, run, Operation::Rollback, &service, Registered { arn, release }, None).await
+    Box::pin(replace(place, run, Operation::Rollback, &service, Registered { arn, release }, None)).await
+}
+
+/// The release that the service itself has just given up: pure. Where the ledger is empty, the newest release's label tells.
+fn given_up(attempts: &[AttemptView], known: &[Release]) -> Option<u32> {
+    if let Some(last) = attempts.first() {
+        return last.revision.filter(|_| last.status == "ROLLBACK_SUCCESSFUL");
+    }
+    let newest = known.iter().max_by_key(|release| release.number)?;
+    (newest.outcome == ReleaseOutcome::RolledBack).then_some(newest.number)
 }
 
 /// Which release to go back to: pure. `rolled_back` is the release that the service itself has just given up.
@@ -35,11 +43,7 @@ fn choose(known: &[Release], serving: u32, asked: Option<u32>, rolled_back: Opti
         let available = || known.iter().map(|release| release.number).collect();
         return if is_known { Ok(asked) } else { Err(OpsError::NoSuchRelease { asked, available: available() }) };
     }
-    // Where the endpoint's ledger is empty, the labels of newer releases tell the same.
-    let newest = known.iter().max_by_key(|release| release.number);
-    let newest_failed = newest.filter(|release| release.outcome == ReleaseOutcome::RolledBack);
-    let failed = rolled_back.or(newest_failed.map(|release| release.number));
-    if let Some(failed) = failed.filter(|failed| serving < *failed) {
+    if let Some(failed) = rolled_back.filter(|failed| serving < *failed) {
         return Err(OpsError::AlreadyRolledBack { failed, serving });
     }
     let earlier = known.iter().filter(|release| release.number < serving);
@@ -79,10 +83,16 @@ mod tests {
     #[test]
     fn after_an_automatic_rollback_it_goes_not_one_further() {
         let known = [release(13, Succeeded), release(14, Succeeded), release(15, RolledBack)];
-        for ledger in [Some(15), None] {
-            let refused = choose(&known, 14, None, ledger).unwrap_err();
+        let attempt = |revision, status: &str| AttemptView {
+            revision: Some(revision),
+            status: status.to_owned(),
+            ..AttemptView::default()
+        };
+        for ledger in [vec![attempt(15, "ROLLBACK_SUCCESSFUL"), attempt(14, "SUCCESSFUL")], Vec::new()] {
+            let refused = choose(&known, 14, None, given_up(&ledger, &known)).unwrap_err();
             assert!(matches!(refused, OpsError::AlreadyRolledBack { failed: 15, serving: 14 }), "{refused}");
         }
+        assert_eq!(given_up(&[attempt(13, "SUCCESSFUL")], &known), None);
         assert_eq!(choose(&known, 14, Some(13), Some(15)).unwrap(), 13);
     }
 

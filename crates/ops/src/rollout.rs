@@ -43,7 +43,7 @@ pub(crate) enum Asked {
     Count { count: u32, service_arn: String },
 }
 
-/// Asks for a change and sees it through.
+/// Asks for a change and sees it through. The SDK's futures are large, so `ask` should come boxed.
 ///
 /// The probe runs from before `ask` until the change is over, where something serves already; else from the moment that
 /// the first tasks serve.
@@ -77,7 +77,7 @@ pub(crate) async fn roll(
     };
     let line = Line::After(before.into_iter().next().map(|attempt| attempt.arn));
     let watch = Watch { kind, line, asked_at, probe };
-    let report = see_through(place, run, change, watch).await;
+    let report = Box::pin(see_through(place, run, change, watch)).await;
     lock::withdraw(place, &service_arn).await;
     report
 }
@@ -107,7 +107,7 @@ pub async fn attach(place: &Place, run: &Run) -> Result<Option<RolloutReport>, O
     let mut probe = Probing::new(place);
     probe.start();
     let watch = Watch { kind, line: Line::Settled, asked_at: source::mono(), probe };
-    see_through(place, run, change, watch).await.map(Some)
+    Box::pin(see_through(place, run, change, watch)).await.map(Some)
 }
 
 fn is_open(attempt: &AttemptView) -> bool {

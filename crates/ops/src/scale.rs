@@ -28,12 +28,12 @@ pub async fn scale(place: &Place, count: u32, run: &Run) -> Result<RolloutReport
         count,
     };
     let label = lock::label(run, Operation::Scale, &format!("{}:{count}", service.desired));
-    let asking = async {
+    let asking = Box::pin(async {
         if service.desired != count {
             lock::announce(place, &service.arn, &label).await?;
             update::update(place, Update { count: Some(count), ..Update::default() }).await?;
         }
         Ok(Asked::Count { count, service_arn: service.arn.clone() })
-    };
+    });
     roll(place, run, change, asking).await
 }

@@ -84,7 +84,7 @@ pub(crate) fn ok(value: &Value) -> Reply {
     (200, value.to_string())
 }
 
-/// The reply of DescribeTargetHealth.
+/// The reply of `DescribeTargetHealth`.
 pub(crate) fn target_health(targets: &[(u16, &str)]) -> Reply {
     let member = |(port, state): &(u16, &str)| {
         format!(

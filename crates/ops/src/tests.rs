@@ -132,9 +132,10 @@ impl Play {
 
     fn tag(&mut self, body: &Value) -> Reply {
         let arn = body["resourceArn"].as_str().unwrap();
-        let tags = match arn.contains(":service/") {
-            true => self.service.as_mut(),
-            false => self.definitions.get_mut(revision(&body["resourceArn"]) - 1).map(|d| &mut d["tags"]),
+        let tags = if arn.contains(":service/") {
+            self.service.as_mut()
+        } else {
+            self.definitions.get_mut(revision(&body["resourceArn"]) - 1).map(|definition| &mut definition["tags"])
         };
         let tags = tags.unwrap().as_array_mut().unwrap();
         for new in body["tags"].as_array().unwrap() {
@@ -204,10 +205,8 @@ impl Play {
 
     fn list_tasks(&self, stopped: bool) -> Reply {
         let failed = self.fate == Fate::Exits && 1 < self.deployments;
-        let ids = match stopped {
-            true => failed.then(|| format!("{:032x}", 0xdead)).into_iter().collect(),
-            false => self.tasks(),
-        };
+        let dead = || failed.then(|| format!("{:032x}", 0xdead)).into_iter().collect();
+        let ids: Vec<String> = if stopped { dead() } else { self.tasks() };
         let arns: Vec<String> = ids.iter().map(|id| format!("{ARN}task/web/{id}")).collect();
         ok(&json!({"taskArns": arns}))
     }

@@ -41,7 +41,7 @@ pub enum UpAction {
 pub async fn up_service(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport, OpsError> {
     ensure_cluster(place, run).await?;
     if observe::find_service(place).await?.is_none() {
-        match create(place, spec, run).await {
+        match Box::pin(create(place, spec, run)).await {
             // Another `up` was faster by a moment: theirs is as good as ours.
             Err(OpsError::Refused { .. }) if observe::find_service(place).await?.is_some() => {}
             made => {
@@ -50,12 +50,12 @@ pub async fn up_service(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<
             }
         }
     }
-    if let Some(rollout) = attach(place, run).await?
+    if let Some(rollout) = Box::pin(attach(place, run)).await?
         && rollout.outcome == Outcome::Detached
     {
         return Ok(UpReport { action: UpAction::Unchanged, changes: Vec::new(), rollout });
     }
-    bring(place, spec, run).await
+    Box::pin(bring(place, spec, run)).await
 }
 
 async fn ensure_cluster(place: &Place, run: &Run) -> Result<(), OpsError> {
@@ -94,7 +94,7 @@ async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutR
         applied: settings.encode(),
         operation: lock::label(run, Operation::Up, &format!("r{}", registered.release)),
     };
-    roll(place, run, change, update::create(place, new)).await
+    roll(place, run, change, Box::pin(update::create(place, new))).await
 }
 
 /// The family's newest revision if it says just this, else a new one: a service that was deleted and made again goes on
@@ -124,7 +124,7 @@ async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport,
     let plan = three_way::plan(applied.as_ref(), &settings, &wanted, &live);
     let action = if plan.is_empty() { UpAction::Unchanged } else { UpAction::Changed };
     let changes = plan.changes.clone();
-    let rollout = apply(place, spec, run, &service, plan).await?;
+    let rollout = Box::pin(apply(place, spec, run, &service, plan)).await?;
     // Settings that did not work are tried again by the next `up`.
     if applied.as_ref() != Some(&settings) && rollout.outcome == Outcome::Done {
         update::label_applied(place, &service.arn, &settings.encode()).await?;
@@ -154,7 +154,7 @@ async fn apply(
     };
     let label = lock::label(run, Operation::Up, &format!("r{}", change.to));
     let arn = service.arn.clone();
-    let asking = async {
+    let asking = Box::pin(async {
         if plan.is_empty() {
             return Ok(Asked::Count { count, service_arn: arn });
         }
@@ -167,6 +167,6 @@ async fn apply(
             return update::deployment(Some(&updated), "update the service");
         }
         Ok(Asked::Count { count, service_arn: arn })
-    };
+    });
     roll(place, run, change, asking).await
 }
