@@ -1,15 +1,13 @@
 //! What a service looks like at one moment, in plain values: what every decision in this room is made from.
 
+mod read;
+
 use std::collections::BTreeMap;
 
-use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types;
-use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthDescription};
 use gimmetime_clock::Timestamp;
 use serde::Serialize;
 
-/// The attribute of a task that tells what its health checks met; ALB and ECS have no member for it.
-const HEALTH_ATTRIBUTE: &str = "gimmetime.health";
+pub(crate) use read::tags;
 
 /// The service, its tasks, its targets and its service deployments, read together.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -281,139 +279,4 @@ pub(crate) fn revision_of(arn: &str) -> Option<u32> {
 /// The last part of an ARN's path.
 pub(crate) fn last_part(arn: &str) -> &str {
     arn.rsplit_once('/').map_or(arn, |(_, last)| last)
-}
-
-/// The same moment as the rest of this program has it.
-pub(crate) fn moment(time: Option<&DateTime>) -> Option<Timestamp> {
-    time.and_then(|time| i64::try_from(time.as_nanos()).ok()).map(Timestamp::from_nanos)
-}
-
-fn count(number: i32) -> u32 {
-    number.try_into().unwrap_or(0)
-}
-
-fn owned(text: Option<&str>) -> Option<String> {
-    text.map(str::to_owned)
-}
-
-/// Labels as a map; a key without a value has an empty one.
-pub(crate) fn tags(tags: &[types::Tag]) -> BTreeMap<String, String> {
-    let pair = |tag: &types::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-    tags.iter().filter_map(pair).collect()
-}
-
-impl From<&types::Service> for ServiceView {
-    fn from(service: &types::Service) -> Self {
-        Self {
-            arn: service.service_arn().unwrap_or_default().to_owned(),
-            desired: count(service.desired_count()),
-            running: count(service.running_count()),
-            pending: count(service.pending_count()),
-            task_definition: service.task_definition().unwrap_or_default().to_owned(),
-            deployments: service.deployments().iter().map(DeploymentView::from).collect(),
-            events: service.events().iter().map(EventView::from).collect(),
-            tags: tags(service.tags()),
-            configuration: service.deployment_configuration().map(RolloutView::from).unwrap_or_default(),
-        }
-    }
-}
-
-impl From<&types::DeploymentConfiguration> for RolloutView {
-    fn from(configuration: &types::DeploymentConfiguration) -> Self {
-        let threshold =
-            configuration.deployment_circuit_breaker().and_then(|breaker| breaker.threshold_configuration());
-        Self {
-            min_healthy_percent: count(configuration.minimum_healthy_percent().unwrap_or(100)),
-            max_percent: count(configuration.maximum_percent().unwrap_or(200)),
-            failures: threshold
-                .filter(|threshold| *threshold.r#type() == types::ThresholdType::Count)
-                .map(|threshold| count(threshold.value())),
-        }
-    }
-}
-
-impl From<&types::Deployment> for DeploymentView {
-    fn from(deployment: &types::Deployment) -> Self {
-        Self {
-            id: deployment.id().unwrap_or_default().to_owned(),
-            primary: deployment.status() == Some("PRIMARY"),
-            revision: deployment.task_definition().and_then(revision_of).unwrap_or(0),
-            desired: count(deployment.desired_count()),
-            running: count(deployment.running_count()),
-            failed: count(deployment.failed_tasks()),
-            state: match deployment.rollout_state() {
-                Some(types::DeploymentRolloutState::InProgress) => RolloutState::InProgress,
-                Some(types::DeploymentRolloutState::Completed) => RolloutState::Completed,
-                Some(types::DeploymentRolloutState::Failed) => RolloutState::Failed,
-                _ => RolloutState::Unknown,
-            },
-            reason: owned(deployment.rollout_state_reason()),
-            created_at: moment(deployment.created_at()),
-        }
-    }
-}
-
-impl From<&types::ServiceEvent> for EventView {
-    fn from(event: &types::ServiceEvent) -> Self {
-        Self { at: moment(event.created_at()), message: event.message().unwrap_or_default().to_owned() }
-    }
-}
-
-impl From<&types::Task> for TaskView {
-    fn from(task: &types::Task) -> Self {
-        let container = task.containers().first();
-        let detail = task.attributes().iter().find(|attribute| attribute.name() == HEALTH_ATTRIBUTE);
-        let binding = container.and_then(|container| container.network_bindings().first());
-        let interface = container.and_then(|container| container.network_interfaces().first());
-        let address = interface
-            .and_then(|interface| interface.private_ipv4_address())
-            .or_else(|| binding.and_then(|binding| binding.bind_ip()));
-        Self {
-            id: last_part(task.task_arn().unwrap_or_default()).to_owned(),
-            deployment: owned(task.started_by()),
-            revision: task.task_definition_arn().and_then(revision_of).unwrap_or(0),
-            last_status: task.last_status().unwrap_or_default().to_owned(),
-            desired_status: task.desired_status().unwrap_or_default().to_owned(),
-            address: owned(address),
-            port: binding.and_then(types::NetworkBinding::host_port).and_then(|port| port.try_into().ok()),
-            zone: owned(task.availability_zone()),
-            created_at: moment(task.created_at()),
-            started_at: moment(task.started_at()),
-            stopping_at: moment(task.stopping_at()),
-            stopped_at: moment(task.stopped_at()),
-            stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
-            stopped_reason: owned(task.stopped_reason()),
-            exit_code: container.and_then(types::Container::exit_code),
-            container_reason: container.and_then(|container| owned(container.reason())),
-            health_detail: detail.and_then(|attribute| owned(attribute.value())),
-        }
-    }
-}
-
-impl From<&TargetHealthDescription> for TargetView {
-    fn from(description: &TargetHealthDescription) -> Self {
-        let target = description.target();
-        let health = description.target_health();
-        Self {
-            id: target.and_then(|target| target.id()).unwrap_or_default().to_owned(),
-            port: target.and_then(TargetDescription::port).and_then(|port| port.try_into().ok()),
-            state: health.and_then(|h| h.state()).map(|state| state.as_str().to_owned()).unwrap_or_default(),
-            reason: health.and_then(|h| h.reason()).map(|reason| reason.as_str().to_owned()),
-            description: health.and_then(|h| owned(h.description())),
-        }
-    }
-}
-
-impl From<&types::ServiceDeploymentBrief> for AttemptView {
-    fn from(brief: &types::ServiceDeploymentBrief) -> Self {
-        Self {
-            arn: brief.service_deployment_arn().unwrap_or_default().to_owned(),
-            target: owned(brief.target_service_revision_arn()),
-            revision: None,
-            status: brief.status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
-            reason: owned(brief.status_reason()),
-            created_at: moment(brief.created_at()),
-            finished_at: moment(brief.finished_at()),
-        }
-    }
 }
