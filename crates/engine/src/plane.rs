@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ impl Plane {
             plane
         } else {
             let listener = listen::bind_listener(address)?;
-            start(home, binary, vec![(address, listener)]).await.map_err(other)?
+            start(home, binary, vec![(address, listener)], None).await.map_err(other)?
         };
         if plane.listeners.iter().all(|(listened, _)| *listened != address) {
             let listener = plane.bind_in_place(address)?;
@@ -198,15 +198,11 @@ impl Plane {
         Ok(())
     }
 
-    /// A new process on the same sockets.
+    /// A new process on the same sockets, which knows whom to route to before it accepts anybody.
     async fn replace(&mut self) -> io::Result<()> {
         let duplicates = self.listeners.iter().map(|(address, socket)| Ok((*address, socket.try_clone()?)));
-        let new = start(&self.home, self.binary.clone(), duplicates.collect::<io::Result<_>>()?).await?;
-        let table = self.table.take();
-        *self = Self { table, ..new };
-        if let Some(table) = &self.table {
-            self.director.send(&ToPlane::Table(table.clone()), None).await.map_err(io::Error::other)?;
-        }
+        let duplicates = duplicates.collect::<io::Result<_>>()?;
+        *self = start(&self.home, self.binary.clone(), duplicates, self.table.clone()).await?;
         Ok(())
     }
 
@@ -256,7 +252,7 @@ fn deaf() -> ControlError {
 }
 
 /// The plane that an earlier supervisor left, with its sockets; None if there is none, or it cannot be directed.
-async fn take_over(home: &Home, binary: &std::path::Path) -> io::Result<Option<Plane>> {
+async fn take_over(home: &Home, binary: &Path) -> io::Result<Option<Plane>> {
     let Some(file) = home.plane().unwrap_or_default() else { return Ok(None) };
     let Some(handle) = Handle::adopt(&file.process)? else { return Ok(None) };
     let Ok(Ok((director, version, listeners))) = timeout(PATIENCE, ask_for_listeners(home)).await else {
@@ -295,22 +291,51 @@ async fn greet(home: &Home) -> Result<(Director, u64), ControlError> {
     }
 }
 
-/// Starts a plane that accepts on these sockets.
-async fn start(home: &Home, binary: PathBuf, listeners: Vec<(SocketAddr, OwnedFd)>) -> io::Result<Plane> {
+/// Starts a plane that routes by this table and accepts on these sockets; one that does not answer is killed.
+async fn start(
+    home: &Home,
+    binary: PathBuf,
+    listeners: Vec<(SocketAddr, OwnedFd)>,
+    table: Option<Table>,
+) -> io::Result<Plane> {
+    let handle = spawn(home, &binary)?;
+    files::replace_json(&home.plane_file(), &PlaneFile { process: handle.process.clone() })?;
+    let instructed = timeout(PATIENCE, instruct(home, &listeners, table.as_ref())).await;
+    match instructed.unwrap_or_else(|_| Err(deaf())) {
+        Ok((director, version)) => {
+            Ok(Plane { home: home.clone(), binary, handle, director, listeners, table, version, adopted: false })
+        }
+        Err(error) => {
+            handle.signal(Signal::KILL);
+            handle.ended().await?;
+            Err(io::Error::other(error))
+        }
+    }
+}
+
+/// Tells a new plane whom to route to, and only then where to accept.
+async fn instruct(
+    home: &Home,
+    listeners: &[(SocketAddr, OwnedFd)],
+    table: Option<&Table>,
+) -> Result<(Director, u64), ControlError> {
+    let (director, version) = greet(home).await?;
+    if let Some(table) = table {
+        director.send(&ToPlane::Table(table.clone()), None).await?;
+    }
+    for (address, socket) in listeners {
+        director.send(&ToPlane::Listen { address: *address }, Some(socket.as_fd())).await?;
+    }
+    Ok((director, version))
+}
+
+/// Its control socket as standard input, its events in the engine's log, nothing of ours in its environment.
+fn spawn(home: &Home, binary: &Path) -> io::Result<Handle> {
     let control = client::listen(&home.control_socket()).map_err(io::Error::other)?;
-    let append = |path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let mut command = Command::new(&binary);
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(home.engine_log())?;
+    let mut command = Command::new(binary);
     command.args(["engine", "balance", "--home"]).arg(home.folder());
     command.env_clear().env(launch::HOME, home.folder()).current_dir("/").process_group(0);
-    command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(append(home.engine_log())?);
-    let handle = process::start(&mut command)?;
-    files::replace_json(&home.plane_file(), &PlaneFile { process: handle.process.clone() })?;
-    let greeted = timeout(PATIENCE, greet(home)).await.unwrap_or_else(|_| Err(deaf()));
-    let (director, version) = greeted.map_err(io::Error::other)?;
-    for (address, socket) in &listeners {
-        let order = ToPlane::Listen { address: *address };
-        director.send(&order, Some(socket.as_fd())).await.map_err(io::Error::other)?;
-    }
-    let home = home.clone();
-    Ok(Plane { home, binary, handle, director, listeners, table: None, version, adopted: false })
+    command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(log);
+    process::start(&mut command)
 }

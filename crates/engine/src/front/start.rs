@@ -68,11 +68,11 @@ impl Home {
         Err(EngineError::NotReady { why, log: self.engine_log() })
     }
 
-    /// A copy of the binary below the folder, named by its digest.
+    /// A copy of the binary below the folder, in a folder named by its digest: its own name is what `ps` shows.
     fn copy_binary(&self, binary: &Path) -> Result<PathBuf, EngineError> {
         let bytes = std::fs::read(binary).attempt_on("read", binary)?;
-        let folder = self.folder().join("bin");
-        let copy = folder.join(gimmetime_image::sha256(&bytes).hex());
+        let folder = self.folder().join("bin").join(gimmetime_image::sha256(&bytes).hex());
+        let copy = folder.join("gimmetime");
         if !copy.exists() {
             files::private_folder(&folder).attempt_on("make", &folder)?;
             let beside = copy.with_extension(std::process::id().to_string());

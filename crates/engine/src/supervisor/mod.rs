@@ -98,15 +98,16 @@ async fn prepare(home: &Home, log: &mut EngineLog) -> Result<(Actor, Vec<String>
     apply(&spec, &mut model.place);
 
     let binary = std::env::current_exe().attempt("find the engine's own binary")?;
-    let plane = Plane::take_over_or_start(home, binary, spec.listen).await?;
     let group = Group { name: format!("/gimmetime/{}", spec.name), created_at: model.place.created_at };
     let logs = Logs::open(home.logs(), group).attempt_on("open", &home.logs())?;
     let api = api_listener(home, &mut findings).await?;
     let address = api.local_addr().attempt("ask for the API's address")?;
+    let keys = home.keys()?;
+    // Last of what may fail, so that a start that fails leaves no plane behind.
+    let plane = Plane::take_over_or_start(home, binary, spec.listen).await?;
 
     let core = Core::new(home.clone(), model, logs, address, &plane)?;
     let (calls, called) = mpsc::channel(64);
-    let keys = home.keys()?;
     tokio::spawn(gimmetime_api::serve(api, keys.into(), calls));
     let actor_log = EngineLog::open(&home.engine_log()).attempt_on("open", &home.engine_log())?;
     let mut actor = Actor::new(core, journal, actor_log, plane, called).attempt("handle signals")?;

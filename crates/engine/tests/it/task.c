@@ -1,4 +1,5 @@
-/* A service of a few lines: it knows PORT, and misbehaves as MODE says. */
+/* A service of a few lines: it knows PORT, and misbehaves as MODE says. GREETING is its answer, in the environment or
+   compiled in. */
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,6 +7,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#ifndef GREETING
+#define GREETING "hello"
+#endif
 
 static void reply(int client, const char *status, const char *body) {
     char answer[512];
@@ -17,7 +22,7 @@ static void reply(int client, const char *status, const char *body) {
 
 int main(void) {
     const char *mode = getenv("MODE") ? getenv("MODE") : "";
-    const char *greeting = getenv("GREETING") ? getenv("GREETING") : "hello";
+    const char *greeting = getenv("GREETING") ? getenv("GREETING") : GREETING;
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("started as %d, mode `%s`\n", (int)getpid(), mode);
     if (!strcmp(mode, "exit")) return 3;
@@ -36,6 +41,7 @@ int main(void) {
         perror("listen");
         return 1;
     }
+    if (!strcmp(mode, "mute")) for (;;) pause();
     for (;;) {
         char request[4096] = {0}, path[256] = {0};
         int client = accept(listener, NULL, NULL);
@@ -51,5 +57,6 @@ int main(void) {
         shutdown(client, SHUT_WR);
         while (read(client, request, sizeof request) > 0) {}
         close(client);
+        if (!strcmp(mode, "brief")) return 4;
     }
 }
