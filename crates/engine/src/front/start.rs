@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use gimmetime_clock::source;
+use gimmetime_clock::{Mono, source};
 use tokio::time::{sleep, timeout};
 
 use super::{Endpoint, Presence};
@@ -31,41 +31,60 @@ impl Home {
         }
         self.make()?;
         let copy = self.copy_binary(binary)?;
-        // While another start holds the lock its wishes count: they came first.
-        if let Some(_lock) = self.lock()? {
-            files::replace_json(&self.place_file(), spec).attempt_on("write", &self.place_file())?;
+        let deadline = source::mono().plus(PATIENCE);
+        while source::mono() < deadline {
+            // While another start holds the lock its wishes count: they came first.
+            if let Some(_lock) = self.lock()? {
+                files::replace_json(&self.place_file(), spec).attempt_on("write", &self.place_file())?;
+            }
+            match self.attempt(&copy).await? {
+                Readiness::Ready { findings } => {
+                    let endpoint = self.follow(deadline).await?;
+                    return endpoint
+                        .map(|endpoint| Endpoint { findings, ..endpoint })
+                        .ok_or_else(|| self.not_ready("it ended"));
+                }
+                Readiness::Failed(StartFailure::Locked { .. }) => {
+                    if let Some(endpoint) = self.follow(deadline).await? {
+                        return Ok(endpoint);
+                    }
+                }
+                Readiness::Failed(failure) => return Err(failure.into()),
+            }
         }
-        let started = self.spawn(&copy);
+        Err(self.not_ready(&format!("another start of it did not end within {} s", PATIENCE.as_secs())))
+    }
+
+    /// One supervisor, and what it says.
+    async fn attempt(&self, binary: &Path) -> Result<Readiness, EngineError> {
+        let started = self.spawn(binary);
         let readiness = tokio::task::spawn_blocking(move || read_readiness(started?));
-        let readiness = match timeout(PATIENCE, readiness).await {
-            Ok(done) => done.map_err(io::Error::other).and_then(|read| read),
-            Err(_) => Err(io::Error::other(format!("no word within {} s", PATIENCE.as_secs()))),
-        };
-        match readiness {
-            Ok(Readiness::Ready { findings }) => Ok(Endpoint { findings, ..self.running().await? }),
-            Ok(Readiness::Failed(StartFailure::Locked { .. })) => self.running().await,
-            Ok(Readiness::Failed(failure)) => Err(failure.into()),
-            Err(error) => Err(EngineError::NotReady { why: error.to_string(), log: self.engine_log() }),
+        match timeout(PATIENCE, readiness).await {
+            Ok(done) => {
+                let read = done.map_err(io::Error::other).and_then(|read| read);
+                read.map_err(|error| self.not_ready(&error.to_string()))
+            }
+            Err(_) => Err(self.not_ready(&format!("no word within {} s", PATIENCE.as_secs()))),
         }
     }
 
-    /// The endpoint of the engine that is becoming ready.
-    async fn running(&self) -> Result<Endpoint, EngineError> {
-        let deadline = source::mono().plus(PATIENCE);
+    /// The endpoint of whoever holds the lock, once it is ready; None if it lets go of the lock instead: it failed, or
+    /// was about to end when it was met.
+    async fn follow(&self, deadline: Mono) -> Result<Option<Endpoint>, EngineError> {
         while source::mono() < deadline {
             if let Presence::Running(endpoint) = self.presence()? {
-                return Ok(endpoint);
+                return Ok(Some(endpoint));
             }
-            if let Some(lock) = self.lock()? {
-                // Whoever held it is gone, and was never ready.
-                drop(lock);
-                let why = "another start of it failed meanwhile".into();
-                return Err(EngineError::NotReady { why, log: self.engine_log() });
+            if self.lock()?.is_some() {
+                return Ok(None);
             }
             sleep(LOOK).await;
         }
-        let why = format!("another start of it did not end within {} s", PATIENCE.as_secs());
-        Err(EngineError::NotReady { why, log: self.engine_log() })
+        Ok(None)
+    }
+
+    fn not_ready(&self, why: &str) -> EngineError {
+        EngineError::NotReady { why: why.to_owned(), log: self.engine_log() }
     }
 
     /// A copy of the binary below the folder, in a folder named by its digest: its own name is what `ps` shows.

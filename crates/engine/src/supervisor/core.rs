@@ -173,7 +173,11 @@ impl World for Core {
         check.healthy_threshold = change.healthy_threshold.unwrap_or(check.healthy_threshold);
         check.unhealthy_threshold = change.unhealthy_threshold.unwrap_or(check.unhealthy_threshold);
         place.deregistration_delay_ms = change.deregistration_delay_ms.unwrap_or(place.deregistration_delay_ms);
-        place.algorithm = change.algorithm.unwrap_or(place.algorithm);
+        if let Some(algorithm) = change.algorithm.filter(|algorithm| *algorithm != place.algorithm) {
+            place.algorithm = algorithm;
+            // The same targets under another rule are another table.
+            self.model.table_version += 1;
+        }
         self.keep_place().map_err(|error| format!("it is done, but cannot be kept for the next start: {error}"))
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use gimmetime_engine::{Home, PlaceChange, Presence};
+use gimmetime_scheduler::model::Algorithm;
 use serde_json::json;
 
 use crate::place::{BINARY, Place, eventually, free_address, get, runs};
@@ -90,17 +91,24 @@ async fn a_new_revision_replaces_the_old_without_a_failed_request() {
 }
 
 #[tokio::test]
-async fn the_listener_moves_and_stays_moved() {
+async fn the_place_changes_in_service_and_stays_changed() {
     let (place, endpoint) = Place::started().await;
     place.serve(&endpoint, 1, &[]).await;
     let listen = free_address();
-    let change = PlaceChange { listen: Some(listen), ..PlaceChange::default() };
+    let algorithm = Some(Algorithm::LeastOutstandingRequests);
+    let change = PlaceChange { listen: Some(listen), algorithm, ..PlaceChange::default() };
+    let version = place.state()["model"]["table_version"].as_u64().unwrap();
     endpoint.modify_place(&change).await.unwrap();
     eventually("the new address answers", async || get(listen, "/").ok()).await;
     eventually("the old address is closed", async || get(place.spec.listen, "/").is_err().then_some(())).await;
     let Presence::Running(endpoint) = place.home.presence().unwrap() else { panic!("it runs") };
     assert_eq!(endpoint.listen, listen);
     assert_eq!(place.home.spec().unwrap().unwrap().listen, listen);
+    eventually("the plane routes by another rule", async || {
+        let acked = place.state()["model"]["table_acked"].as_u64().unwrap();
+        (version < acked).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
