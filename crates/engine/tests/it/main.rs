@@ -1,6 +1,6 @@
 //! Real engines, planes and tasks: what is promised of them, tried.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak as tests do")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "what tests share fails and speaks as tests do")]
 
 mod bad_moments;
 mod place;
