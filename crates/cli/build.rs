@@ -78,7 +78,7 @@ fn flags(workspace: &Path) -> Vec<String> {
     ]
 }
 
-/// One folder for all callers (check, clippy, test, release): `TARGET_DIR/embed`, found from OUT_DIR's ancestors.
+/// One folder for all callers (check, clippy, test, release): `TARGET_DIR/embed`, found from `OUT_DIR`'s ancestors.
 fn embed_dir() -> PathBuf {
     let out_dir = PathBuf::from(required("OUT_DIR"));
     // OUT_DIR is TARGET_DIR[/TRIPLE]/PROFILE/build/PACKAGE-HASH/out.

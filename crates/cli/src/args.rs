@@ -40,7 +40,7 @@ pub(crate) struct Common {
     /// Settings file [default: ./gimmetime.toml, if it is there]
     #[arg(long, global = true, env = "GIMMETIME_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// State folder of local engines [default: $XDG_STATE_HOME/gimmetime]
+    /// State folder of local engines [default: `$XDG_STATE_HOME/gimmetime`]
     #[arg(long, global = true, env = "GIMMETIME_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Answer every question with yes
@@ -58,7 +58,7 @@ pub(crate) struct Common {
     /// What standard output bears
     #[arg(long, short = 'o', global = true, env = "GIMMETIME_OUTPUT", value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
-    /// No colours (NO_COLOR does the same)
+    /// No colours (`NO_COLOR` does the same)
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
 }

@@ -82,8 +82,10 @@ impl From<gimmetime_ops::OpsError> for Failure {
             None => (words, None),
         };
         let exit = match error {
-            OpsError::NotUp { .. } | OpsError::Unreachable { .. } | OpsError::Busy(_) => Exit::Unsure,
-            OpsError::NoSuchRelease { .. } => Exit::Unsure,
+            OpsError::NotUp { .. }
+            | OpsError::Unreachable { .. }
+            | OpsError::Busy(_)
+            | OpsError::NoSuchRelease { .. } => Exit::Unsure,
             _ => Exit::Failed,
         };
         Self { exit, words, hint }

@@ -27,8 +27,16 @@ pub(crate) fn pack(settings: &Settings, source: &ImageSource, layout: &Layout) -
         return find(digest, layout);
     }
     let (spec, git) = spec(source, settings.service.port)?;
-    let entry = layout.add_or_find(&spec).map_err(|error| store_failed(&error))?;
+    let entry = layout.add_or_find(&spec).map_err(|error| not_packed(source, &error))?;
     Ok(Packed { digest: entry.digest.to_string(), version: spec.version, git })
+}
+
+/// Why an image was not made: a file that cannot run is refused as wrong usage, by its name.
+pub(crate) fn not_packed(source: &ImageSource, error: &LayoutError) -> Failure {
+    match (source, error) {
+        (ImageSource::Path(path), LayoutError::Build(why)) => Failure::unsure(format!("{}: {why}", path.display())),
+        _ => store_failed(error),
+    }
 }
 
 /// What an image is built from.
@@ -52,7 +60,8 @@ pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<Stri
 
 /// A failure of the image store, as a failure of the command: what runs is not touched by it.
 pub(crate) fn store_failed(error: &LayoutError) -> Failure {
-    Failure::failed(error.to_string())
+    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+    Failure::failed(format!("{error}{cause}"))
 }
 
 fn find(digest: &str, layout: &Layout) -> Result<Packed, Failure> {

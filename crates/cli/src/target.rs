@@ -1,7 +1,7 @@
 //! The local target: the folder of its engine, and the engine's APIs as a place for `ops`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use gimmetime_check::Url;
@@ -22,7 +22,7 @@ const PROBE_TAIL: Duration = Duration::from_millis(200);
 /// How long one answer to the probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a change is waited for unless `--timeout` says.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A running engine, and what `ops` needs of it.
 #[derive(Debug)]
@@ -36,10 +36,10 @@ pub(crate) fn home(settings: &Settings) -> Home {
     Home::at(&settings.state_root, &settings.name)
 }
 
-/// This program, of which the engine runs a copy.
-pub(crate) fn binary() -> Result<PathBuf, Failure> {
-    // Not current_exe(): that names a deleted file once a build has replaced it, while this still opens.
-    Ok(PathBuf::from("/proc/self/exe"))
+/// This program, of which the engine runs a copy. Not `current_exe()`: that names a deleted file once a build has
+/// replaced it, while this still opens.
+pub(crate) fn binary() -> &'static Path {
+    Path::new("/proc/self/exe")
 }
 
 /// The running engine. One whose supervisor died is taken over first: its tasks serve on all the while.
@@ -53,7 +53,7 @@ pub(crate) async fn connect(
         Presence::Running(endpoint) => endpoint,
         Presence::Orphaned { tasks, .. } => {
             let spec = home.spec().map_err(engine_failed)?.unwrap_or_else(|| place_spec(settings, DEFAULT_LISTEN));
-            let endpoint = home.start(&spec, &binary()?).await.map_err(engine_failed)?;
+            let endpoint = home.start(&spec, binary()).await.map_err(engine_failed)?;
             printer.note(format!(
                 "the engine had died; a new one (pid {}) took over {} tasks that served on",
                 endpoint.pid,

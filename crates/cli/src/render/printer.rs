@@ -94,8 +94,9 @@ impl Printer {
         out.flush()
     }
 
-    /// Where it is: the live line on a terminal, else a line of its own if it says something new.
-    pub(crate) fn progress(&mut self, words: &str) {
+    /// Where it is: the `whole` of it as the live line on a terminal, elsewhere only what is `news`, on a line of its own.
+    pub(crate) fn progress(&mut self, whole: &str, news: &str) {
+        let words = if self.live { whole } else { news };
         if words == self.shown {
             return;
         }

@@ -26,7 +26,12 @@ impl Progress {
     /// Shows one more event.
     pub(crate) fn show(&mut self, event: &Event, printer: &mut Printer) {
         match event {
-            Event::ClusterCreated { .. } | Event::Deleted => return,
+            Event::ClusterCreated { .. }
+            | Event::Deleted
+            | Event::Completed { .. }
+            | Event::RolledBack { .. }
+            // The report that follows says it in full.
+            | Event::Failed { .. } => return,
             Event::Registered { release, version, digest, .. } => {
                 self.head = format!("r{release} {version} {}", short(digest));
             }
@@ -38,7 +43,7 @@ impl Progress {
             Event::Started { n, of } => self.set(Part::Started, format!("started {n} of {of}")),
             Event::Healthy { n, of } => self.set(Part::Healthy, format!("healthy {n} of {of}")),
             Event::ServesEveryone { after } => {
-                self.set(Part::Serves, format!("serves everyone after {}", span(*after)))
+                self.set(Part::Serves, format!("serves everyone after {}", span(*after)));
             }
             Event::Draining { n } => self.set(Part::Draining, format!("draining {n}")),
             Event::Waiting { what } => self.set(Part::Waiting, format!("waiting: {what}")),
@@ -48,12 +53,12 @@ impl Progress {
                 printer.note(format!("  rolling back{to}: {reason}"));
                 self.parts.clear();
             }
-            // The report that follows says it in full.
-            Event::Completed { .. } | Event::RolledBack { .. } | Event::Failed { .. } => return,
         }
+        let newest = self.parts.last().map(|(_, words)| words.as_str());
         let parts = self.parts.iter().map(|(_, words)| words.as_str());
-        let line = std::iter::once(self.head.as_str()).chain(parts).collect::<Vec<_>>().join(" · ");
-        printer.progress(&line);
+        let whole = std::iter::once(self.head.as_str()).chain(parts).collect::<Vec<_>>().join(" · ");
+        let news = std::iter::once(self.head.as_str()).chain(newest).collect::<Vec<_>>().join(" · ");
+        printer.progress(&whole, &news);
     }
 
     fn set(&mut self, part: Part, words: String) {

@@ -170,7 +170,7 @@ fn url_path(text: &str) -> Result<String, String> {
 /// ECS takes whole seconds, 0 to 120 on Fargate.
 fn stop_timeout(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
-    if time.subsec_nanos() == 0 && time <= Duration::from_secs(120) {
+    if time.subsec_nanos() == 0 && time <= Duration::from_mins(2) {
         Ok(time)
     } else {
         Err(format!("expected whole seconds up to 120s, but found `{text}`"))

@@ -183,6 +183,8 @@ pub(crate) struct Environment {
     pub(crate) no_color: bool,
     /// `$TERM` is `dumb`, or there is none.
     pub(crate) dumb_terminal: bool,
+    /// `$NO_PROXY`, else `$no_proxy`.
+    pub(crate) no_proxy: Option<String>,
     /// `$SUDO_USER`, else `$USER`, else `$LOGNAME`.
     user: Option<String>,
 }
@@ -198,6 +200,7 @@ impl Environment {
             home: path("HOME"),
             no_color: text("NO_COLOR").is_some(),
             dumb_terminal: text("TERM").is_none_or(|term| term == "dumb"),
+            no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find_map(text),
             user: ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(text),
         }
     }

@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
             match item.as_str() {
                 Some(text) => pairs.push((name.to_owned(), text.to_owned())),
                 None => {
-                    table.wrong(item.span(), name, &format!("expected a string, but found {}", kind(item)), mistakes)
+                    table.wrong(item.span(), name, &format!("expected a string, but found {}", kind(item)), mistakes);
                 }
             }
         }

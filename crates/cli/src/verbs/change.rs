@@ -13,7 +13,17 @@ pub(crate) enum Changed<T> {
     /// It was made.
     Own(T),
     /// Another was followed instead.
-    Other(RolloutReport),
+    Other(Box<RolloutReport>),
+}
+
+impl Changed<RolloutReport> {
+    /// The rollout that was followed to its end, whoever's it was.
+    pub(crate) fn into_report(self) -> RolloutReport {
+        match self {
+            Self::Own(report) => report,
+            Self::Other(report) => *report,
+        }
+    }
 }
 
 /// Makes a change and follows it. While somebody else's is in progress: attach, wait, or ask.
@@ -33,11 +43,13 @@ pub(crate) async fn make<T>(
         match follow.until_end(change(run), printer).await? {
             Followed::Ended(Ok(done)) => return Ok(Changed::Own(done)),
             Followed::Ended(Err(OpsError::Busy(other))) => match choose(&other, busy, printer)? {
-                Choice::Attach => return join(context, place, printer).await.map(Changed::Other),
+                Choice::Attach => return join(context, place, printer).await.map(Box::new).map(Changed::Other),
                 Choice::Wait => drop(join(context, place, printer).await?),
             },
             Followed::Ended(Err(error)) => return Err(error.into()),
-            Followed::RollBack { to } => return back(context, place, to, printer).await.map(Changed::Other),
+            Followed::RollBack { to } => {
+                return back(context, place, to, printer).await.map(Box::new).map(Changed::Other);
+            }
         }
     }
 }

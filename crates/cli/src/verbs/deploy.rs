@@ -22,7 +22,7 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
     let spec = target::service_spec(settings, &settings.service.image, packed.clone());
     let mode = if args.force { DeployMode::Force } else { DeployMode::WhenChanged };
     let change = async |run| roll_out(&local.place, &spec, mode, &run).await;
-    match change::make(context, &args.busy, &local.place, printer, change).await? {
+    match Box::pin(change::make(context, &args.busy, &local.place, printer, change)).await? {
         Changed::Own(Deployed::Unchanged { release }) => {
             said(printer.json(&json!({ "operation": "deploy", "outcome": "unchanged", "release": release })))?;
             let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
@@ -43,8 +43,8 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
 pub(crate) async fn rollback(context: &Context, args: &Rollback, printer: &mut Printer) -> Result<Exit, Failure> {
     let local = context.connect(printer).await?;
     let change = async |run| roll_back(&local.place, args.release, &run).await;
-    let (Changed::Own(report) | Changed::Other(report)) =
-        change::make(context, &args.busy, &local.place, printer, change).await?;
+    let changed = Box::pin(change::make(context, &args.busy, &local.place, printer, change)).await?;
+    let report = changed.into_report();
     let heading = rollout::heading(&report, None, None, &context.who);
     end(context, &report, &heading, printer)
 }
@@ -53,8 +53,8 @@ pub(crate) async fn rollback(context: &Context, args: &Rollback, printer: &mut P
 pub(crate) async fn scale(context: &Context, args: &Scale, printer: &mut Printer) -> Result<Exit, Failure> {
     let local = context.connect(printer).await?;
     let change = async |run| rescale(&local.place, args.count, &run).await;
-    let (Changed::Own(report) | Changed::Other(report)) =
-        change::make(context, &args.busy, &local.place, printer, change).await?;
+    let changed = Box::pin(change::make(context, &args.busy, &local.place, printer, change)).await?;
+    let report = changed.into_report();
     let heading = format!("r{} · {} task{}", report.to, report.count, if report.count == 1 { "" } else { "s" });
     end(context, &report, &heading, printer)
 }

@@ -40,10 +40,11 @@ pub(crate) async fn stop(home: &Home, printer: &mut Printer) -> Result<Exit, Fai
 async fn drain(home: &Home, printer: &mut Printer) -> Result<usize, Failure> {
     let mut show = |left: usize| {
         if left > 0 {
-            printer.progress(&format!("stopping {left} task{}", if left == 1 { "" } else { "s" }));
+            let words = format!("stopping {left} task{}", if left == 1 { "" } else { "s" });
+            printer.progress(&words, &words);
         }
     };
-    let report = home.stop(&target::binary()?, &mut show).await;
+    let report = home.stop(target::binary(), &mut show).await;
     printer.clear();
     report.map(|report| report.tasks).map_err(|error| engine_failed(error).hint("gimmetime down goes on with it"))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::Image;
 use crate::exit::{Exit, Failure};
-use crate::release::{spec, store_failed};
+use crate::release::{not_packed, spec, store_failed};
 use crate::render::Printer;
 use crate::render::units::bytes;
 use crate::settings::{ImageSource, Settings};
@@ -22,7 +22,7 @@ pub(crate) fn run(image: &Image, settings: &Settings, printer: &mut Printer) -> 
                 None => store(settings)?,
             };
             let (spec, _) = spec(&source, settings.service.port)?;
-            let entry = layout.add_or_find(&spec).map_err(|error| store_failed(&error))?;
+            let entry = layout.add_or_find(&spec).map_err(|error| not_packed(&source, &error))?;
             said(printer.json(&entry))?;
             said(printer.text(&entry.digest))
         }

@@ -57,10 +57,10 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
     })?;
     let context = Context { common: cli.common, settings, who: environment.who() };
     match cli.verb {
-        Verb::Up(args) => up::run(&context, &args, printer).await,
-        Verb::Deploy(args) => deploy::deploy(&context, &args, printer).await,
-        Verb::Rollback(args) => deploy::rollback(&context, &args, printer).await,
-        Verb::Scale(args) => deploy::scale(&context, &args, printer).await,
+        Verb::Up(args) => Box::pin(up::run(&context, &args, printer)).await,
+        Verb::Deploy(args) => Box::pin(deploy::deploy(&context, &args, printer)).await,
+        Verb::Rollback(args) => Box::pin(deploy::rollback(&context, &args, printer)).await,
+        Verb::Scale(args) => Box::pin(deploy::scale(&context, &args, printer)).await,
         Verb::Releases => releases::run(&context, printer).await,
         Verb::Status(args) => status::run(&context, &args, printer).await,
         Verb::Logs(args) => logs::run(&context, &args, printer).await,
@@ -71,7 +71,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Image(image) => image::run(&image, &context.settings, printer),
         Verb::Env(args) => {
             let local = context.connect(printer).await?;
-            env::run(&args, &local.endpoint, printer)
+            env::run(&args, &local.endpoint, environment.no_proxy.as_deref(), printer)
         }
         Verb::Unit => unit::run(&context.settings, context.common.config.as_deref(), printer),
         Verb::Serve(_) | Verb::Engine(_) | Verb::Completions { .. } | Verb::Man => {

@@ -10,7 +10,7 @@ use crate::verbs::said;
 /// Prints the unit.
 pub(crate) fn run(settings: &Settings, config: Option<&Path>, printer: &mut Printer) -> Result<Exit, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::unsure(format!("where am I? {error}")))?;
-    let config = config.map(|path| std::path::absolute(path).map_or_else(|_| path.to_path_buf(), |path| path));
+    let config = config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
     let config = config.map_or_else(String::new, |path| format!(" --config {}", quoted(&path)));
     let Settings { name, target, state_root, .. } = settings;
     let unit = format!(

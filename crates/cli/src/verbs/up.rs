@@ -68,7 +68,7 @@ async fn start(settings: &Settings, listen: Option<SocketAddr>, printer: &mut Pr
     // An address that is not said stays what it was.
     let listen = listen.or(before.map(|spec| spec.listen)).unwrap_or(DEFAULT_LISTEN);
     let spec = target::place_spec(settings, listen);
-    let endpoint = home.start(&spec, &target::binary()?).await.map_err(engine_failed)?;
+    let endpoint = home.start(&spec, target::binary()).await.map_err(engine_failed)?;
     target::tell_findings(&endpoint, printer);
     let place = endpoint.describe().await.map_err(engine_failed)?.place;
     let moved = (place.listen != listen).then_some(listen);
@@ -97,13 +97,17 @@ async fn serve(
 ) -> Result<Exit, Failure> {
     let spec = target::service_spec(settings, &settings.service.image, packed.clone());
     let change = async |run| up_service(&local.place, &spec, &run).await;
-    let up = match change::make(context, &args.busy, &local.place, printer, change).await? {
+    let up = match Box::pin(change::make(context, &args.busy, &local.place, printer, change)).await? {
         Changed::Own(up) => up,
-        Changed::Other(rollout) => UpReport { action: UpAction::Unchanged, changes: Vec::new(), rollout },
+        Changed::Other(rollout) => UpReport { action: UpAction::Unchanged, changes: Vec::new(), rollout: *rollout },
     };
     let checked = match up.rollout.outcome {
         Outcome::Done if 0 < up.rollout.count => {
-            Some(gimmetime_check::check(&local.place.url, &Options::default()).await)
+            // Only the built-in service is known to name its instances.
+            let builtin = settings.service.image == ImageSource::Builtin;
+            let expected_instances = builtin.then_some(up.rollout.count as usize);
+            let options = Options { expected_instances, ..Options::default() };
+            Some(gimmetime_check::check(&local.place.url, &options).await)
         }
         _ => None,
     };
