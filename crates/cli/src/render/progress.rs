@@ -35,7 +35,7 @@ impl Progress {
             Event::Registered { release, version, digest, .. } => {
                 self.head = format!("r{release} {version} {}", short(digest));
             }
-            Event::Attached(busy) => printer.note(format!("following {} by {}", busy.what, busy.who)),
+            Event::Attached(busy) => return printer.note(format!("following {} by {}", busy.what, busy.who)),
             Event::Changing { operation, from, to, count } => {
                 self.parts.clear();
                 self.head = head(*operation, *from, *to, *count);
@@ -47,11 +47,11 @@ impl Progress {
             }
             Event::Draining { n } => self.set(Part::Draining, format!("draining {n}")),
             Event::Waiting { what } => self.set(Part::Waiting, format!("waiting: {what}")),
-            Event::TaskFailed { task, reason } => printer.note(format!("  task {task}: {reason}")),
+            Event::TaskFailed { task, reason } => return printer.note(format!("  task {task}: {reason}")),
             Event::RollingBack { to, reason } => {
                 let to = to.map_or_else(String::new, |to| format!(" to r{to}"));
-                printer.note(format!("  rolling back{to}: {reason}"));
                 self.parts.clear();
+                return printer.note(format!("  rolling back{to}: {reason}"));
             }
         }
         let newest = self.parts.last().map(|(_, words)| words.as_str());

@@ -13,6 +13,8 @@ use super::units::{clock_time, count, half_width, latency, span};
 use super::{Printer, Tone};
 use crate::verbs::check::verdict_word;
 
+/// A phase below this took no time worth a word.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// Log lines shown without `--verbose`.
 const FEW: usize = 1;
 
@@ -33,7 +35,7 @@ pub(crate) fn success(report: &RolloutReport, printer: &mut Printer) -> io::Resu
 /// One sentence on a rollout that failed, and why it did.
 pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Printer) -> io::Result<()> {
     let cross = printer.paint(Tone::Bad, "✘");
-    let cause = report.cause.as_ref().map_or_else(String::new, |cause| format!(": {}", cause.because));
+    let cause = report.cause.as_ref().map_or_else(String::new, |cause| format!(": {}", cause.sentence));
     let after = span(report.ledger.total);
     let tally = report.tally.as_ref().map_or_else(String::new, |tally| format!(" ({})", brief(tally)));
     let ending = match (report.outcome, report.from) {
@@ -60,7 +62,7 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
     for (index, line) in cause.evidence.iter().take(shown).enumerate() {
         let label = if index == 0 { "evidence" } else { "" };
         let more = if index + 1 == shown && hidden > 0 {
-            format!("   ({hidden} more lines: --verbose)")
+            format!("   ({hidden} more line{}: --verbose)", if hidden == 1 { "" } else { "s" })
         } else {
             String::new()
         };
@@ -79,9 +81,9 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
 fn phases(report: &RolloutReport) -> String {
     let Ledger { start, healthy, drain, serves_everyone, total } = report.ledger;
     let parts = [("start", start), ("healthy", healthy), ("drain", drain)];
-    let parts: Vec<String> =
-        parts.iter().filter_map(|(name, time)| Some(format!("{name} {}", span((*time)?)))).collect();
-    let sum = if parts.is_empty() { span(total) } else { format!("{} = {}", parts.join(" · "), span(total)) };
+    let took = parts.into_iter().filter_map(|(name, time)| Some((name, time.filter(|time| SHORTEST <= *time)?)));
+    let parts: Vec<String> = took.map(|(name, time)| format!("{name} {}", span(time))).collect();
+    let sum = if parts.len() < 2 { span(total) } else { format!("{} = {}", parts.join(" · "), span(total)) };
     match serves_everyone {
         Some(after) if report.operation != Operation::Scale => {
             format!("{sum}; r{} serves everyone after {}", report.to, span(after))

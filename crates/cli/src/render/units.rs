@@ -28,17 +28,21 @@ pub(crate) fn latency(time: Duration) -> String {
     }
 }
 
-/// A signed offset in nanoseconds, in seconds: `+0.012 s`.
+/// A signed offset in nanoseconds: `+0.12 ms`, `-1.500 s`.
 pub(crate) fn offset(nanos: i64) -> String {
-    let seconds = nanos as f64 / 1e9;
-    if seconds.abs() < 1.0 { format!("{seconds:+.4} s") } else { format!("{seconds:+.3} s") }
+    let millis = nanos as f64 / 1e6;
+    if millis.abs() < 99.995 { format!("{millis:+.2} ms") } else { format!("{:+.3} s", millis / 1e3) }
 }
 
 /// How far from zero an interval reaches: `±0.4 ms`.
 pub(crate) fn half_width(interval: Interval) -> String {
     let furthest = interval.lo.as_nanos().unsigned_abs().max(interval.hi.as_nanos().unsigned_abs());
     let millis = furthest as f64 / 1e6;
-    if millis < 999.5 { format!("±{millis:.1} ms") } else { format!("±{:.2} s", millis / 1e3) }
+    match millis {
+        ms if ms < 0.995 => format!("±{ms:.2} ms"),
+        ms if ms < 999.5 => format!("±{ms:.1} ms"),
+        ms => format!("±{:.2} s", ms / 1e3),
+    }
 }
 
 /// The time of day in the zone of whoever looks: `04:12:31`.
@@ -92,7 +96,7 @@ mod tests {
         assert_eq!(span(Duration::from_secs(740)), "12 min");
         assert_eq!(span(Duration::from_secs(3 * 86400)), "3 d");
         assert_eq!(latency(Duration::from_micros(420)), "0.4 ms");
-        assert_eq!(offset(12_345_678), "+0.0123 s");
+        assert_eq!(offset(12_345_678), "+12.35 ms");
         assert_eq!(offset(-1_500_000_000), "-1.500 s");
         assert_eq!(bytes(1_101_016), "1.1 MB");
         assert_eq!((count(182_400), count(7), count(1000)), ("182,400".into(), "7".into(), "1,000".into()));

@@ -7,7 +7,7 @@ use gimmetime_clock::{Mono, source};
 use gimmetime_engine::{Endpoint, PlaceChange, Presence};
 use gimmetime_ops::{Outcome, UpAction, UpReport, up_service};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
@@ -23,6 +23,7 @@ use crate::verbs::{Context, check, down, said};
 /// Brings everything up; with `--foreground`, stays and takes it down at the end.
 pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> Result<Exit, Failure> {
     let began = source::mono();
+    let told = if args.foreground { Some(Told::listen()?) } else { None };
     let settings = wanted(&context.settings, args);
     let home = target::home(&settings);
     let was_absent = matches!(home.presence().map_err(engine_failed)?, Presence::Absent);
@@ -46,7 +47,11 @@ pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> 
     };
     let local = target::place(&settings, endpoint, context.common.timeout).await?;
     let exit = serve(context, &settings, args, &local, packed, began, printer).await?;
-    if args.foreground && exit == Exit::Done { stay(context, &local, printer).await } else { Ok(exit) }
+    match told {
+        // Unsure: it goes on, and nobody waited. Whoever interrupted it is heard now.
+        Some(told) if matches!(exit, Exit::Done | Exit::Unsure) => stay(context, &local, told, printer).await,
+        _ => Ok(exit),
+    }
 }
 
 /// The settings with what was typed for this verb.
@@ -201,17 +206,29 @@ fn as_json(
     })
 }
 
+/// Signals that end the foreground. They are listened for from the first moment on, so that none is lost on the way there.
+struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Told {
+    fn listen() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+}
+
 /// Stays while the engine lives. SIGTERM and Ctrl-C take everything down in order; a dead engine is a failure, so that
 /// whoever supervises this process starts it again, and the next one takes over what serves on.
-async fn stay(context: &Context, local: &Local, printer: &mut Printer) -> Result<Exit, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+async fn stay(context: &Context, local: &Local, mut told: Told, printer: &mut Printer) -> Result<Exit, Failure> {
     let home = target::home(&context.settings);
     let mut look = tokio::time::interval(std::time::Duration::from_millis(250));
     loop {
         tokio::select! {
-            _ = terminate.recv() => return down::stop(&home, printer).await,
-            _ = interrupt.recv() => return down::stop(&home, printer).await,
+            _ = told.terminate.recv() => return down::stop(&home, printer).await,
+            _ = told.interrupt.recv() => return down::stop(&home, printer).await,
             _ = look.tick() => match home.presence().map_err(engine_failed)? {
                 Presence::Running(_) => {}
                 Presence::Absent | Presence::Stopped => return Ok(Exit::Done),
