@@ -40,15 +40,23 @@ pub(crate) fn threshold(service: &Service) -> u32 {
 
 /// Ends the primary deployment if its failures reached the threshold, and turns back if that was asked for.
 ///
+/// The threshold follows the desired count, and the ledger says which one counts. While nothing should run nothing is
+/// concluded: the least threshold is no verdict on failures that were few of many.
+///
 /// A way back that fails too is marked as failed, yet goes on, slower and slower: giving up the last release that worked would
 /// turn an outage of minutes into one without end.
 pub(crate) fn check(model: &mut Model, now: Now) {
     let Some(service) = &mut model.service else { return };
     let threshold = threshold(service);
-    let enabled = service.rollout.breaker.enable;
+    let watches = service.rollout.breaker.enable && 0 < service.desired_count;
     let Some(primary) = service.deployments.first_mut() else { return };
-    let failures = primary.breaker_failures.saturating_add(primary.breaker_crashes);
-    if !enabled || primary.rollout_state != RolloutState::InProgress || failures < threshold {
+    if !watches || primary.rollout_state != RolloutState::InProgress {
+        return;
+    }
+    if let Some(entry) = service.history.iter_mut().find(|entry| entry.deployment_id == primary.id) {
+        entry.breaker_threshold = threshold;
+    }
+    if primary.breaker_failures.saturating_add(primary.breaker_crashes) < threshold {
         return;
     }
     primary.rollout_state = RolloutState::Failed;

@@ -88,6 +88,9 @@ pub(crate) fn make_primary(service: &mut Service, deployment: Deployment) {
 }
 
 /// Drops old deployments of which nothing is left, and completes the primary one when all its tasks are healthy and alone.
+///
+/// Having nothing to run completes only a deployment that never ran anything: one that was held at 0 half-way (an engine that
+/// ends does that) has shown nothing, and goes on when there is something to run again.
 pub(crate) fn settle(service: &mut Service, model: &mut Model, now: Now) {
     let lives = |id: &str| model.live_tasks().any(|task| task.deployment_id == id);
     let primary_id = service.deployments.first().map(|primary| primary.id.clone()).unwrap_or_default();
@@ -98,21 +101,22 @@ pub(crate) fn settle(service: &mut Service, model: &mut Model, now: Now) {
     let alone = model.live_tasks().all(|task| task.deployment_id == primary.id);
     let goes_on = primary.rollout_state == RolloutState::InProgress
         || (primary.rollout_state == RolloutState::Failed && primary.rollback_of.is_some());
-    if !(whole && alone && goes_on) {
+    let ledger_id = primary.rollback_of.clone().unwrap_or_else(|| primary_id.clone());
+    let entry = service.history.iter_mut().find(|entry| entry.deployment_id == ledger_id && is_open(entry.status));
+    let began = primary.rollout_state == RolloutState::Failed || entry.as_ref().is_some_and(|e| e.started_at.is_some());
+    let held = service.desired_count == 0 && began;
+    if !(whole && alone && goes_on) || held {
         return;
     }
     primary.rollout_state = RolloutState::Completed;
     primary.rollout_reason = format!("ECS deployment {primary_id} completed.");
     primary.updated_at = now.wall;
     let (family, revision) = (primary.family.clone(), primary.revision);
-    let ledger_id = primary.rollback_of.clone().unwrap_or_else(|| primary_id.clone());
     let proved = model.tasks.values().any(|task| task.deployment_id == primary_id && task.was_healthy);
     if proved || service.completed.is_none() {
         service.completed = Some(CompletedDeployment { deployment_id: primary_id.clone(), family, revision });
     }
-    if let Some(entry) =
-        service.history.iter_mut().find(|entry| entry.deployment_id == ledger_id && is_open(entry.status))
-    {
+    if let Some(entry) = entry {
         let rolled_back = entry.status == Ledger::RollbackInProgress;
         entry.status = if rolled_back { Ledger::RollbackSuccessful } else { Ledger::Successful };
         entry.finished_at = Some(now.wall);

@@ -119,6 +119,8 @@ impl Model {
     }
 
     /// The service as changed; with a new deployment if another revision was asked for, or one was forced.
+    ///
+    /// Whoever scales to nothing ends a deployment that still rolls: it is not known whether it would have worked.
     pub fn update_service(
         &mut self,
         cluster: &str,
@@ -136,6 +138,9 @@ impl Model {
         change.desired_count.map_or(Ok(()), check_count)?;
         change.rollout.as_ref().map_or(Ok(()), check_rollout)?;
         let service = self.service.as_mut().ok_or(Refusal::ServiceNotFound)?;
+        if 0 < service.desired_count && change.desired_count == Some(0) {
+            deployment::supersede(service, "Scaled to 0 tasks before it was complete.", now);
+        }
         service.desired_count = change.desired_count.unwrap_or(service.desired_count);
         service.grace_seconds = change.grace_seconds.unwrap_or(service.grace_seconds);
         replace(&mut service.rollout, change.rollout);

@@ -196,7 +196,7 @@ pub struct ServiceDeployment {
     pub source_revision: Option<u32>,
     /// Tasks it failed with, for the record.
     pub failed_tasks: u32,
-    /// The breaker's threshold as it was.
+    /// The breaker's threshold as it is while it rolls, and as it was after.
     pub breaker_threshold: u32,
     /// The revision it was rolled back to.
     pub rolled_back_to: Option<u32>,
@@ -226,7 +226,7 @@ pub enum ServiceDeploymentStatus {
     InProgress,
     /// Done.
     Successful,
-    /// Replaced by a newer one before it was done.
+    /// Replaced by a newer one, scaled to nothing, or deleted before it was done.
     Stopped,
     /// The breaker fired; the way back is under way.
     RollbackInProgress,

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod health;
+mod held;
 mod lifecycle;
 mod properties;
 pub(crate) mod releases;
