@@ -14,9 +14,11 @@ use crate::settings::parse_duration;
     name = "gimmetime",
     version,
     max_term_width = 100,
+    disable_help_flag = true,
     after_help = "Exit codes: 0 done, serving · 1 it failed and the old release serves, or out of sync · \
                   2 usage, detached, or could not tell · 3 it failed and the service is not healthy.\n\
-                  Settings: flag over GIMMETIME_* over ./gimmetime.toml over default; none is needed."
+                  Settings: flag over environment (GIMMETIME_TARGET, GIMMETIME_LISTEN, …) over ./gimmetime.toml over default; \
+                  none is needed."
 )]
 pub(crate) struct Cli {
     /// Flags that every verb knows.
@@ -28,26 +30,30 @@ pub(crate) struct Cli {
 }
 
 /// Flags that every verb knows.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
     /// Where it runs: a table [targets.NAME] of the settings file [default: local]
-    #[arg(long, global = true, env = "GIMMETIME_TARGET", value_name = "NAME")]
+    #[arg(long, global = true, env = "GIMMETIME_TARGET", hide_env = true, value_name = "NAME")]
     pub(crate) target: Option<String>,
     /// Name of the cluster, the service and the load balancer [default: gimmetime]
-    #[arg(long, global = true, env = "GIMMETIME_NAME", value_name = "NAME")]
+    #[arg(long, global = true, env = "GIMMETIME_NAME", hide_env = true, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Settings file [default: ./gimmetime.toml, if it is there]
-    #[arg(long, global = true, env = "GIMMETIME_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "GIMMETIME_CONFIG", hide_env = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// State folder of local engines [default: `$XDG_STATE_HOME/gimmetime`]
-    #[arg(long, global = true, env = "GIMMETIME_STATE", value_name = "DIR")]
+    /// State folder of local engines
+    #[arg(
+        long,
+        global = true,
+        env = "GIMMETIME_STATE",
+        hide_env = true,
+        value_name = "DIR",
+        help = "State folder of local engines [default: $XDG_STATE_HOME/gimmetime]"
+    )]
     pub(crate) state: Option<PathBuf>,
-    /// Answer every question with yes
-    #[arg(long, short = 'y', global = true)]
-    pub(crate) yes: bool,
     /// Give up waiting after this long, as 90s or 5m; what was started goes on [default: 10m]
-    #[arg(long, global = true, env = "GIMMETIME_TIMEOUT", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, global = true, env = "GIMMETIME_TIMEOUT", hide_env = true, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Start the change and return without waiting for it
     #[arg(long, global = true)]
@@ -56,11 +62,14 @@ pub(crate) struct Common {
     #[arg(long, short = 'v', global = true)]
     pub(crate) verbose: bool,
     /// What standard output bears
-    #[arg(long, short = 'o', global = true, env = "GIMMETIME_OUTPUT", value_name = "FORMAT")]
+    #[arg(long, short = 'o', global = true, env = "GIMMETIME_OUTPUT", hide_env = true, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
     /// No colours (`NO_COLOR` does the same)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help = "No colours (NO_COLOR does the same)")]
     pub(crate) no_color: bool,
+    /// Print help
+    #[arg(long, short = 'h', global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 /// `-o`
@@ -122,13 +131,13 @@ pub(crate) enum Verb {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Up {
     /// Where clients connect [default: 127.0.0.1:8080]
-    #[arg(long, env = "GIMMETIME_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "GIMMETIME_LISTEN", hide_env = true, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
     /// How many tasks, at the first start; later `scale` owns it [default: 2]
-    #[arg(long, env = "GIMMETIME_COUNT", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
+    #[arg(long, env = "GIMMETIME_COUNT", hide_env = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
     pub(crate) count: Option<u32>,
     /// What runs: builtin, or a path to a static executable [default: builtin]
-    #[arg(long, env = "GIMMETIME_IMAGE", value_name = "IMAGE")]
+    #[arg(long, env = "GIMMETIME_IMAGE", hide_env = true, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// Stay, and take everything down on SIGTERM: for those who supervise it themselves
     #[arg(long)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml_edit::Document;
 
 use super::parse_duration;
-use super::reader::{Mistake, Mistakes, Reader, syntax};
+use super::reader::{Mistake, Mistakes, Pair, Reader, syntax};
 
 /// Keys of a target on AWS. Their contents are read by the room that makes the place there.
 const AWS_KEYS: [&str; 9] = ["aws", "protect", "network", "roles", "https", "scaling", "waf", "alarms", "logs"];
@@ -121,15 +121,9 @@ fn read_service(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> ServiceFile 
         health: reader.parsed("health", mistakes, url_path),
         probe: reader.parsed("probe", mistakes, url_path),
         env: variables(&mut reader, "env", mistakes),
-        secrets: variables(&mut reader, "secrets", mistakes),
+        secrets: secrets(&mut reader, mistakes),
         ..ServiceFile::default()
     };
-    for (name, reference) in &service.secrets {
-        if !["file:", "ssm:", "secretsmanager:"].iter().any(|scheme| reference.starts_with(scheme)) {
-            let words = format!("secret `{name}` must be a reference, not a value");
-            mistakes.add(Mistake::plain(words).hint("file:/path here; ssm:NAME or secretsmanager:NAME on AWS"));
-        }
-    }
     if let Some(mut size) = reader.table("size", mistakes) {
         service.cpu = size.integer("cpu", 1..16385, mistakes);
         service.memory = size.integer("memory", 1..122_881, mistakes);
@@ -147,19 +141,37 @@ fn read_service(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> ServiceFile 
     service
 }
 
-/// Environment variables: a name that no shell could set is a mistake, and so is one the engine sets itself.
+/// Plain environment variables.
 fn variables(reader: &mut Reader<'_>, key: &'static str, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
     let pairs = reader.pairs(key, mistakes);
-    for (name, _) in &pairs {
+    check_names(key, &pairs, mistakes);
+    pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
+}
+
+/// Variables whose values are kept elsewhere: what stands here is where.
+fn secrets(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
+    let pairs = reader.pairs("secrets", mistakes);
+    check_names("secrets", &pairs, mistakes);
+    let is_reference = |text: &str| ["file:", "ssm:", "secretsmanager:"].iter().any(|scheme| text.starts_with(scheme));
+    for Pair { name, line, .. } in pairs.iter().filter(|pair| !is_reference(&pair.value)) {
+        let mistake = Mistake::plain(format!("secret `{name}` must be a reference, not a value")).at(*line);
+        mistakes.add(mistake.hint("file:/path here; ssm:NAME or secretsmanager:NAME on AWS"));
+    }
+    pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
+}
+
+/// A name that no shell could set is a mistake, and so is one the engine sets itself.
+fn check_names(key: &str, pairs: &[Pair], mistakes: &mut Mistakes) {
+    for Pair { name, line, .. } in pairs {
         if name.is_empty() || name.contains(['=', '\0']) {
-            mistakes.add(Mistake::plain(format!("`service.{key}`: `{name}` is no name of an environment variable")));
+            let words = format!("`service.{key}`: `{name}` is no name of an environment variable");
+            mistakes.add(Mistake::plain(words).at(*line));
         }
         if name == "PORT" {
             let words = format!("`service.{key}`: PORT is set by the engine");
-            mistakes.add(Mistake::plain(words).hint("set service.port"));
+            mistakes.add(Mistake::plain(words).at(*line).hint("set service.port"));
         }
     }
-    pairs.into_iter().collect()
 }
 
 fn url_path(text: &str) -> Result<String, String> {

@@ -26,6 +26,11 @@ impl Mistake {
         Self { line: None, words, hint: None }
     }
 
+    /// Says where.
+    pub(crate) fn at(self, line: Option<usize>) -> Self {
+        Self { line, ..self }
+    }
+
     /// Says what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -90,6 +95,14 @@ impl fmt::Display for Mistakes {
     }
 }
 
+/// A name and a string, in a table of which the user chooses the names.
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// Where it stands, counted from 1.
+    pub(crate) line: Option<usize>,
+}
+
 /// A table being read: each key is asked for by name, and what nobody asked for is a mistake.
 pub(crate) struct Reader<'a> {
     source: &'a str,
@@ -148,12 +161,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Pairs of a name and a string, in the order of the file.
-    pub(crate) fn pairs(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Vec<(String, String)> {
+    pub(crate) fn pairs(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Vec<Pair> {
         let Some(table) = self.table(key, mistakes) else { return Vec::new() };
         let mut pairs = Vec::new();
         for (name, item) in table.table.iter() {
             match item.as_str() {
-                Some(text) => pairs.push((name.to_owned(), text.to_owned())),
+                Some(text) => {
+                    let line = item.span().map(|span| line_of(self.source, span.start));
+                    pairs.push(Pair { name: name.to_owned(), value: text.to_owned(), line });
+                }
                 None => {
                     table.wrong(item.span(), name, &format!("expected a string, but found {}", kind(item)), mistakes);
                 }
@@ -192,10 +208,9 @@ impl<'a> Reader<'a> {
     /// Ends the reading: what nobody asked for is unknown.
     pub(crate) fn finish(self, mistakes: &mut Mistakes) {
         for (key, item) in self.table.iter().filter(|(key, _)| !self.asked.contains(key)) {
-            let mut mistake = Mistake::unknown("key", &self.full(key), &self.asked);
-            if let Some(nearest) = mistake.hint.as_deref().and_then(|hint| hint.split('`').nth(1)) {
-                mistake.hint = Some(format!("did you mean `{nearest}`?"));
-            }
+            // The nearest name is looked for without the path that all of them share.
+            let mut mistake = Mistake::unknown("key", key, &self.asked);
+            mistake.words = format!("unknown key `{}`", self.full(key));
             let written = self.table.get_key_value(key).and_then(|(key, _)| key.span()).or_else(|| item.span());
             mistake.line = written.map(|span| line_of(self.source, span.start));
             mistakes.add(mistake);

@@ -7,18 +7,7 @@ fn mistakes(source: &str) -> String {
 }
 
 fn common() -> Common {
-    Common {
-        target: None,
-        name: None,
-        config: None,
-        state: Some("/state".into()),
-        yes: false,
-        timeout: None,
-        detach: false,
-        verbose: false,
-        output: None,
-        no_color: false,
-    }
+    Common { state: Some("/state".into()), ..Common::default() }
 }
 
 #[test]
