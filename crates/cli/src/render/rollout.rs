@@ -37,8 +37,10 @@ pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Print
     let cross = printer.paint(Tone::Bad, "✘");
     let cause = report.cause.as_ref().map_or_else(String::new, |cause| format!(": {}", cause.sentence));
     let after = span(report.ledger.total);
+    let was_noticed = report.tally.as_ref().is_some_and(|tally| 0 < tally.failed);
     let tally = report.tally.as_ref().map_or_else(String::new, |tally| format!(" ({})", brief(tally)));
     let ending = match (report.outcome, report.from) {
+        (Outcome::RolledBack, Some(from)) if was_noticed => format!("Rolled back to r{from}{tally}"),
         (Outcome::RolledBack, Some(from)) => format!("Rolled back; r{from} never stopped{tally}"),
         (Outcome::RolledBack, None) => format!("Rolled back{tally}"),
         (Outcome::FailedAndOldServes, _) => format!("Not rolled back; healthy tasks serve on{tally}"),

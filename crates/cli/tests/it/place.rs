@@ -1,12 +1,16 @@
 //! A place of a test's own: a folder, a loopback address, and the program's commands in it. It is taken down at the end.
 
+use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long anything may take before a test gives up on it. Far above what it takes on a busy machine.
@@ -60,6 +64,13 @@ impl Place {
         std::fs::write(self.folder().join("gimmetime.toml"), text).unwrap();
     }
 
+    /// Writes an executable file.
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) {
+        let path = self.folder().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// A command of the program in this place, with nothing of the test's own environment that could change it.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gimmetime"));
@@ -101,6 +112,14 @@ impl Place {
     /// The tasks, as `status` has them.
     pub(crate) fn tasks(&self) -> Vec<Value> {
         self.json(&["status"])["tasks"].as_array().unwrap().clone()
+    }
+
+    /// The pids of the tasks that run, by the engine's journal.
+    pub(crate) fn task_pids(&self) -> BTreeSet<u32> {
+        let state: Value = serde_json::from_slice(&std::fs::read(self.state().join("state.json")).unwrap()).unwrap();
+        let tasks = state["model"]["tasks"].as_object().unwrap().values();
+        let running = tasks.filter(|task| task["last_status"] == "RUNNING");
+        running.map(|task| task["process"]["pid"].as_u64().unwrap() as u32).collect()
     }
 
     /// The supervisor's process.
@@ -171,6 +190,24 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<Reply> {
     let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let status = head.get(9..12).and_then(|code| code.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
     Ok(Reply { status, head: head.to_owned(), body: body.to_owned() })
+}
+
+/// Sends a signal.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+/// Ends a process at once, and returns when it is gone.
+#[track_caller]
+pub(crate) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+    eventually("a killed process is gone", || (!runs(pid)).then_some(()));
+}
+
+/// Whether a process runs; a zombie does not.
+pub(crate) fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 /// Waits until something is there, for [`PATIENCE`] at most.

@@ -17,6 +17,8 @@ use crate::{journal, proc, process};
 
 /// How long an orderly end may take: a drain, SIGTERM and SIGKILL of the slowest task ECS allows, and some.
 const PATIENCE: Duration = Duration::from_mins(3);
+/// How long another removal of the same folder may take.
+const REMOVAL: Duration = Duration::from_secs(5);
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -106,11 +108,18 @@ impl Home {
             }
             Presence::Absent | Presence::Stopped => {}
         }
-        if !self.folder().exists() {
-            return Ok(());
+        let deadline = source::mono().plus(REMOVAL);
+        while self.folder().exists() {
+            match self.lock() {
+                Ok(Some(_lock)) => return std::fs::remove_dir_all(self.folder()).attempt_on("remove", self.folder()),
+                // Another removal took the folder away, or is about to.
+                Err(_) if !self.folder().exists() => {}
+                Err(error) => return Err(error),
+                Ok(None) if source::mono() < deadline => std::thread::sleep(LOOK),
+                Ok(None) => return in_use("an engine that is starting".into()),
+            }
         }
-        let Some(_lock) = self.lock()? else { return in_use("an engine that is starting".into()) };
-        std::fs::remove_dir_all(self.folder()).attempt_on("remove", self.folder())
+        Ok(())
     }
 
     fn tasks_left(&self) -> usize {

@@ -46,6 +46,7 @@ int main(void) {
         char request[4096] = {0}, path[256] = {0};
         int client = accept(listener, NULL, NULL);
         if (client < 0) continue;
+        if (!strcmp(mode, "crash")) return 4;
         if (read(client, request, sizeof request - 1) > 0) {
             sscanf(request, "%*s %255s", path);
             if (!strcmp(mode, "500")) reply(client, "500 Internal Server Error", "");

@@ -1,0 +1,328 @@
+//! What happens at the worst moment: killed, twice, at once, in the middle, unreadable. Whoever is served goes on being
+//! served.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::clients::Clients;
+use crate::place::{Place, Ran, eventually, kill, runs, signal};
+use crate::program::{service, task_settings};
+
+/// A rollout that goes on until the test lets it end: the old tasks ignore SIGTERM.
+struct Held {
+    place: Place,
+    old: BTreeSet<u32>,
+}
+
+impl Held {
+    /// Two old tasks serve, and the settings want a second release.
+    fn ready() -> Self {
+        let place = Place::new();
+        place.file("task", service());
+        place.settings(&task_settings("env = { MODE = \"stubborn\" }\nrollout = { stop_timeout = \"120s\" }"));
+        place.must(&["up"]);
+        let old = place.task_pids();
+        place.settings(&task_settings("env = { GREETING = \"new\" }"));
+        Self { place, old }
+    }
+
+    /// Starts the deployment, and returns once only the old tasks keep it from its end.
+    fn deploying(&self) -> Child {
+        let deploy = self.place.start(&["deploy"]);
+        eventually("the new release serves everyone", || {
+            let is_new = |pid: &u32| !self.old.contains(pid);
+            let running = self.place.task_pids();
+            (running.len() == 2 && running.iter().all(is_new)).then_some(())
+        });
+        deploy
+    }
+
+    /// Lets it end.
+    fn let_go(&self) {
+        for pid in &self.old {
+            kill(*pid);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // A test that failed midway need not wait for the stop timeout.
+        for pid in self.old.iter().filter(|pid| runs(**pid)) {
+            signal(*pid, Signal::KILL);
+        }
+    }
+}
+
+fn ended(child: Child) -> Ran {
+    Ran::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn two_ups_at_once_make_one_service_and_both_report_it() {
+    let place = Place::new();
+    let ups = [(); 2].map(|()| place.start(&["up", "--output", "json"]));
+    let pids = ups.map(|up| {
+        let up = ended(up);
+        up.ends(0);
+        let report: serde_json::Value = serde_json::from_str(&up.stdout).unwrap();
+        assert_eq!(report["rollout"]["release"], 1, "{report:#}");
+        report["engine"]["pid"].clone()
+    });
+    assert_eq!(pids[0], pids[1]);
+    assert_eq!(pids[0], place.supervisor());
+    place.must(&["status"]).says("2 of 2");
+    assert_eq!(place.task_pids().len(), 2);
+}
+
+#[test]
+fn two_deploys_at_once_the_second_says_who_is_busy_attaches_or_waits() {
+    let held = Held::ready();
+    let place = &held.place;
+    let first = held.deploying();
+    place.must(&["status"]).says(" deploy r2 since ");
+
+    place.settings(&task_settings("env = { GREETING = \"third\" }"));
+    for args in [&["deploy"][..], &["scale", "3"]] {
+        let busy = place.run(args);
+        busy.ends(2).says("deploy r2, since ").says("hint: pass --attach to follow it, or --wait to begin after it");
+    }
+    let mut attached = place.start(&["deploy", "--attach"]);
+    let mut waiting = place.start(&["deploy", "--wait"]);
+    said(&mut attached, "following deploy r2");
+    said(&mut waiting, "waiting: ");
+    held.let_go();
+
+    ended(first).ends(0).says("r1 → r2").says(" 0 failed");
+    ended(attached).ends(0).says("✔");
+    ended(waiting).ends(0).says("r2 → r3").says(" 0 failed");
+    assert_eq!(place.get("/greeting").unwrap().body, "third");
+    assert_eq!(place.json(&["releases"])["releases"].as_array().unwrap().len(), 3, "the refused left no release");
+}
+
+/// Returns once the command said these words on standard error; what it says later is read and forgotten.
+#[track_caller]
+fn said(child: &mut Child, words: &str) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap().contains(words)), "it never said `{words}`");
+    std::thread::spawn(move || lines.count());
+}
+
+#[test]
+fn an_interrupted_deploy_detaches_and_the_next_command_follows_it_to_its_end() {
+    for interruption in [Signal::INT, Signal::TERM] {
+        let held = Held::ready();
+        let deploy = held.deploying();
+        signal(deploy.id(), interruption);
+        ended(deploy).ends(2).says("detached: the rollout of r2 goes on").says("gimmetime status --watch");
+        let mut again = held.place.start(&["deploy"]);
+        said(&mut again, "following deploy r2");
+        held.let_go();
+        ended(again).ends(0).says("r1 → r2");
+        held.place.must(&["deploy"]).says("r2 runs this digest with these settings already");
+    }
+}
+
+#[test]
+fn a_killed_deploy_goes_on_and_the_next_command_follows_it_to_its_end() {
+    let held = Held::ready();
+    let mut deploy = held.deploying();
+    deploy.kill().unwrap();
+    deploy.wait().unwrap();
+    let mut up = held.place.start(&["up"]);
+    said(&mut up, "following deploy r2");
+    held.let_go();
+    ended(up).ends(0).says("2 of 2 healthy");
+    assert_eq!(held.place.get("/greeting").unwrap().body, "new");
+    let releases = held.place.json(&["releases"])["releases"].clone();
+    assert_eq!((&releases[0]["number"], &releases[0]["serving"]), (&json!(2), &json!(true)));
+    assert_eq!(releases[0]["outcome"], "succeeded");
+}
+
+#[test]
+fn a_detached_deploy_returns_at_once() {
+    let held = Held::ready();
+    held.place.run(&["deploy", "--detach"]).ends(2).says("detached: the rollout of r2 goes on");
+    let mut again = held.place.start(&["deploy"]);
+    said(&mut again, "following deploy r2");
+    eventually("the new release runs", || held.place.task_pids().is_disjoint(&held.old).then_some(()));
+    held.let_go();
+    ended(again).ends(0);
+}
+
+#[test]
+fn down_while_deploying_takes_everything_down_and_the_deploy_ends() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    place.serve_task("deaf");
+    let deploy = place.start(&["deploy"]);
+    eventually("its tasks run", || (place.task_pids().len() == 4).then_some(()));
+    let mut processes = place.task_pids();
+    processes.extend([place.supervisor(), place.plane()]);
+    place.must(&["down"]).says("left: nothing");
+    assert!(processes.into_iter().all(|pid| !runs(pid)));
+    assert!(!place.state().exists());
+    let deploy = ended(deploy);
+    assert!(matches!(deploy.code, Some(1..=3)), "{deploy:#?}");
+    deploy.says("error: ");
+}
+
+#[test]
+fn two_downs_at_once_both_end_well() {
+    let place = Place::new();
+    place.must(&["up"]);
+    let downs = [(); 2].map(|()| place.start(&["down"]));
+    for down in downs {
+        ended(down).ends(0);
+    }
+    assert!(!place.state().exists());
+}
+
+#[test]
+fn killed_tasks_cost_no_idempotent_request() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up", "--count", "3"]);
+    let clients = Clients::ask(place.listen, "/greeting");
+    for _ in 0..4 {
+        let victim = *place.task_pids().first().unwrap();
+        kill(victim);
+        eventually("it is replaced", || {
+            let tasks = place.task_pids();
+            (tasks.len() == 3 && !tasks.contains(&victim)).then_some(())
+        });
+        eventually("and the new one is healthy", || (place.json(&["status"])["healthy"] == 3).then_some(()));
+        clients.go_on(30);
+    }
+    clients.leave().nothing_amiss();
+}
+
+#[test]
+fn a_killed_data_plane_comes_back_and_no_connection_is_ever_refused() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    let tasks = place.task_pids();
+    let clients = Clients::ask(place.listen, "/greeting");
+    for _ in 0..3 {
+        let plane = place.plane();
+        kill(plane);
+        eventually("another comes", || place.process("engine balance").filter(|pid| *pid != plane));
+        clients.go_on(30);
+    }
+    let noticed = clients.leave();
+    assert_eq!(noticed.refused, 0, "{noticed:?}");
+    assert_eq!(place.task_pids(), tasks);
+    place.must(&["status"]).says("2 of 2");
+}
+
+#[test]
+fn a_killed_supervisor_stops_nothing_and_the_next_command_takes_over_the_same_processes() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    let (supervisor, plane, tasks) = (place.supervisor(), place.plane(), place.task_pids());
+    let clients = Clients::ask(place.listen, "/greeting");
+    kill(supervisor);
+    place.must(&["ls"]).says("orphaned  2 tasks serve on without an engine");
+    clients.go_on(30);
+    place.must(&["status"]).says("the engine had died; a new one (pid ").says("2 of 2");
+    assert_ne!(place.supervisor(), supervisor);
+    assert_eq!((place.plane(), place.task_pids()), (plane, tasks.clone()));
+
+    // In the middle of a rollout too.
+    place.settings(&task_settings("env = { GREETING = \"new\" }"));
+    let deploy = place.start(&["deploy"]);
+    eventually("a new task is there", || (!place.task_pids().is_subset(&tasks)).then_some(()));
+    kill(place.supervisor());
+    place.must(&["up"]).says("2 of 2 healthy");
+    drop(ended(deploy));
+    assert_eq!(place.get("/greeting").unwrap().body, "new");
+    clients.leave().nothing_amiss();
+}
+
+#[test]
+fn an_engine_that_died_can_be_taken_down() {
+    let place = Place::new();
+    place.must(&["up"]);
+    let tasks = place.task_pids();
+    kill(place.supervisor());
+    place.must(&["down"]).says("2 tasks drained").says("left: nothing");
+    assert!(tasks.into_iter().all(|pid| !runs(pid)));
+}
+
+#[test]
+fn an_unreadable_state_is_kept_aside_and_the_one_before_it_found_with_all_tasks() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    let tasks = place.task_pids();
+    let clients = Clients::ask(place.listen, "/greeting");
+    kill(place.supervisor());
+    let corrupt = "{\"format\":1,\"model\":{\"pla";
+    std::fs::write(place.state().join("state.json"), corrupt).unwrap();
+    place.must(&["status"]).says("note: ").says("state.json.corrupt-").says("went back to the state before it");
+    assert_eq!(kept(&place, "state.json.corrupt-"), [corrupt]);
+    eventually("it is steady", || place.json(&["status"])["is_steady"].as_bool().filter(|steady| *steady));
+    assert_eq!(place.task_pids(), tasks);
+    clients.leave().nothing_amiss();
+}
+
+#[test]
+fn a_newer_state_is_kept_aside_and_live_tasks_serve_until_new_ones_do() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    let tasks = place.task_pids();
+    let clients = Clients::ask(place.listen, "/greeting");
+    kill(place.supervisor());
+    let newer = "{\"format\":99,\"model\":{}}";
+    for file in ["state.json", "state.previous.json"] {
+        std::fs::write(place.state().join(file), newer).unwrap();
+    }
+    let up = place.must(&["up"]);
+    up.says("newer gimmetime (format 99").says("2 of 2 healthy");
+    for pid in &tasks {
+        up.says(&format!("(pid {pid}, "));
+    }
+    assert_eq!(kept(&place, ".newer-"), [newer, newer]);
+    eventually("the old tasks are stopped", || tasks.iter().all(|pid| !runs(*pid)).then_some(()));
+    clients.leave().nothing_amiss();
+    place.must(&["status"]).says("2 of 2");
+}
+
+/// What is in the files that were put aside.
+fn kept(place: &Place, words: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(place.state()).unwrap().map(|entry| entry.unwrap());
+    let aside = entries.filter(|entry| entry.file_name().to_string_lossy().contains(words));
+    aside.map(|entry| std::fs::read_to_string(entry.path()).unwrap()).collect()
+}
+
+#[test]
+fn a_pipe_behind_up_ends_when_up_does() {
+    let place = Place::new();
+    let command = format!("{} up 2>&1 | cat", env!("CARGO_BIN_EXE_gimmetime"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).current_dir(place.folder()).env("GIMMETIME_STATE", place.folder().join("state"));
+    let ran = Ran::of(shell.env("GIMMETIME_LISTEN", place.listen.to_string()).output().unwrap());
+    ran.ends(0).says("2 of 2 healthy");
+    assert_eq!(place.get("/now").unwrap().status, 200);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let place = Place::new();
+    place.must(&["up"]);
+    let mut logs = place.start(&["logs", "--follow"]);
+    let mut line = String::new();
+    BufReader::new(logs.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("started"), "{line}");
+    // The pipe is closed now: the next line has no reader.
+    place.must(&["deploy", "--force"]);
+    assert_eq!(ended(logs).code, Some(0));
+}
