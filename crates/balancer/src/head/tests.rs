@@ -53,6 +53,8 @@ fn what_two_parsers_may_read_differently_is_refused() {
         "Transfer-Encoding: chunked, gzip\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
         "Transfer-Encoding: \u{b}chunked\r\n",
+        "Transfer-Encoding: chunked\u{c}\r\n",
+        "Content-Length: 1\r\r\n",
         "Transfer-Encoding: \"chunked\"\r\n",
         "Transfer-Encoding:\r\n",
         "Transfer-Encoding : chunked\r\n",
