@@ -86,7 +86,7 @@ enum Parting {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
-    /// Guards `socket`, on which nothing may rest for longer than `idle`.
+    /// Guards `socket`, on which nothing may rest, and no head may take, for longer than `idle`.
     pub(crate) fn new(socket: S, idle: Duration, link: Arc<Link>) -> Self {
         Self {
             socket,
@@ -110,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                         self.buffer.advance(head.skip);
                         self.released = head.end - head.skip;
                         self.link.head_bytes.store(self.released, Ordering::Relaxed);
+                        self.patience.renew();
                         self.place = Place::after_head(head.framing);
                     }
                     Ok(None) => ready!(self.poll_more_head(cx))?,
@@ -136,7 +137,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     }
 
     fn poll_more_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.poll_fill(cx, HEAD_ROOM) {
+        let is_silent = self.buffer.is_empty();
+        let filled = self.poll_fill(cx, HEAD_ROOM);
+        if is_silent && filled.is_ready() {
+            // Only the first byte: the timeout is for the head as a whole, or one that trickles would hold its place for days.
+            self.patience.renew();
+        }
+        match filled {
             // A reset between two requests is an end like any other.
             Poll::Ready(Ok(0) | Err(_)) if self.buffer.is_empty() => self.place = Place::Ended,
             Poll::Ready(Ok(0)) => self.refuse(Refusal::Malformed("an unfinished request")),
@@ -162,7 +169,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 self.place = Place::Ended;
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(result) => Poll::Ready(result.map(drop)),
+            Poll::Ready(result) => {
+                self.patience.renew();
+                Poll::Ready(result.map(drop))
+            }
             Poll::Pending => {
                 ready!(self.patience.poll_lost(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -174,9 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         if self.buffer.capacity() - self.buffer.len() < room / 2 {
             self.buffer.reserve(room);
         }
-        let read = ready!(pin!(self.socket.read_buf(&mut self.buffer)).poll(cx));
-        self.patience.renew();
-        Poll::Ready(read)
+        pin!(self.socket.read_buf(&mut self.buffer)).poll(cx)
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -332,6 +340,32 @@ mod tests {
     async fn nothing_passes_of_a_head_that_is_refused_at_its_end() {
         let (passed, _) = through(b"GET / HTTP/1.1\r\nA: b\r\n\r\n", 3).await;
         assert_eq!(passed, b"");
+    }
+
+    #[tokio::test]
+    async fn a_head_that_comes_byte_by_byte_has_the_idle_timeout_as_a_whole() {
+        let (client, socket) = duplex(1024);
+        let mut guard = TokioIo::new(Guard::new(socket, Duration::from_millis(50), Arc::default()));
+        let (mut hearing, mut sending) = tokio::io::split(client);
+        let trickle = async {
+            while sending.write_all(b"G").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let refused = async {
+            assert_eq!(guard.read(&mut [0; 10]).await.unwrap(), 0);
+            let mut answer = [0; 12];
+            tokio::select! {
+                heard = hearing.read_exact(&mut answer) => drop(heard.unwrap()),
+                parted = guard.shutdown() => parted.unwrap(),
+            }
+            assert_eq!(&answer, b"HTTP/1.1 408");
+        };
+        let limit = tokio::time::timeout(Duration::from_secs(10), refused);
+        tokio::select! {
+            refused = limit => refused.expect("it is refused"),
+            () = trickle => {}
+        }
     }
 
     #[tokio::test]
