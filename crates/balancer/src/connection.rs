@@ -52,6 +52,8 @@ pub(crate) async fn serve(plane: Arc<Plane>, stream: TcpStream, way: Way, mut ph
     });
     let connection = http1::Builder::new()
         .title_case_headers(true)
+        // A client that has closed its side may still read, and nothing tells it from one that has left: a target that hangs
+        // is waited for until the idle timeout, whoever asked.
         .half_close(true)
         .auto_date_header(false)
         .header_read_timeout(None)
@@ -95,9 +97,9 @@ async fn answer(client: Arc<Client>, request: Request<Incoming>) -> Result<Respo
 fn pass_on(plane: &Plane, answer: Answer, mut account: Account) -> Response<Reply> {
     let (mut parts, body) = match answer {
         Answer::Whole(parts, bytes) => (parts, Ok(bytes)),
-        Answer::Streaming(parts, incoming, held) => (parts, Err((incoming, held))),
+        Answer::Streaming(parts, incoming, hold) => (parts, Err((incoming, hold))),
     };
-    forward::strip_hop_by_hop(&mut parts.headers);
+    forward::reply(&mut parts.headers);
     parts.version = http::Version::HTTP_11;
     parts.extensions.clear();
     account.replied(parts.status, &parts.headers);
@@ -106,7 +108,7 @@ fn pass_on(plane: &Plane, answer: Answer, mut account: Account) -> Response<Repl
             account.add_sent(bytes.len() as u64);
             Reply::whole(bytes)
         }
-        Err((incoming, held)) => Reply::stream(incoming, held, account, plane.settings.idle_timeout),
+        Err((incoming, hold)) => Reply::stream(incoming, hold, account, plane.settings.idle_timeout),
     };
     Response::from_parts(parts, body)
 }

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use http::header::{
-    CONNECTION, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{PathAndQuery, Uri};
 
@@ -36,6 +37,8 @@ impl Way {
 }
 
 /// Makes a client's headers ready for a target: hop-by-hop fields go, where it came from is added. `trace` is a new id.
+///
+/// `Transfer-Encoding` stays, which can only be `chunked` here: without it the HTTP library sends a GET without its body.
 pub(crate) fn request(headers: &mut HeaderMap, uri: &Uri, way: &Way, trace: &str) {
     strip_hop_by_hop(headers);
     // The expectation was met by our own `100 Continue`.
@@ -55,8 +58,17 @@ pub(crate) fn origin_form(uri: &Uri) -> Option<Uri> {
     Some(Uri::from(uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"))))
 }
 
-/// Takes out the fields that are between two neighbours only (RFC 9110 §7.6.1).
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// Makes a target's headers ready for a client.
+pub(crate) fn reply(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    // Its chunks were counted on their way in: a length beside them was never true (RFC 9112 §6.3).
+    if headers.remove(TRANSFER_ENCODING).is_some() {
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
+/// Takes out the fields that are between two neighbours only (RFC 9110 §7.6.1), but for the one that frames the body.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if let Entry::Occupied(connection) = headers.entry(CONNECTION) {
         let (_, values) = connection.remove_entry_mult();
         let named: Vec<HeaderName> = values.filter_map(|value| named_fields(&value)).flatten().collect();
@@ -64,7 +76,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, UPGRADE] {
         headers.remove(name);
     }
 }
@@ -73,7 +85,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 fn named_fields(value: &HeaderValue) -> Option<Vec<HeaderName>> {
     let names = value.to_str().ok()?.split(',').map(str::trim);
     let options = names.filter(|name| !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive"));
-    let kept = |name: &HeaderName| *name == HOST || *name == http::header::CONTENT_LENGTH;
+    let kept = |name: &HeaderName| [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name);
     Some(options.filter_map(|name| HeaderName::try_from(name).ok()).filter(|name| !kept(name)).collect())
 }
 
@@ -156,10 +168,9 @@ mod tests {
             "/",
             &[
                 ("connection", "keep-alive, X-Secret"),
-                ("connection", "upgrade, host, content-length, x-forwarded-for"),
+                ("connection", "upgrade, host, transfer-encoding, x-forwarded-for"),
                 ("x-secret", "1"),
                 ("host", "a"),
-                ("content-length", "3"),
                 ("keep-alive", "timeout=5"),
                 ("proxy-connection", "close"),
                 ("te", "trailers"),
@@ -172,7 +183,18 @@ mod tests {
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         let added = ["x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"];
-        assert_eq!(names, [&["content-length", "host"], added.as_slice()].concat());
+        assert_eq!(names, [&["host", "transfer-encoding"], added.as_slice()].concat());
+    }
+
+    #[test]
+    fn a_reply_has_its_length_unless_it_came_in_chunks() {
+        let mut headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from(3))]);
+        headers.insert(CONNECTION, HeaderValue::from_static("content-length"));
+        reply(&mut headers);
+        has(&headers, "content-length", "3");
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        reply(&mut headers);
+        assert!(headers.is_empty(), "{headers:?}");
     }
 
     #[test]

@@ -106,6 +106,19 @@ async fn a_chunked_upload_goes_through_however_it_is_cut() {
 }
 
 #[tokio::test]
+async fn a_get_keeps_the_body_it_came_with() {
+    let target = Target::start(Manner::ok("x")).await;
+    let rig = Rig::start(&[&target]).await;
+    for framed in ["Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "Content-Length: 3\r\n\r\nabc"] {
+        let mut client = rig.connect().await;
+        client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{framed}")).await;
+        assert!(client.reply().await.unwrap().starts_with("HTTP/1.1 200 OK\r\n"));
+        let seen = target.seen().pop().unwrap();
+        assert!(seen.contains("abc"), "{seen}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_waits_to_be_told_to_go_on_is_told() {
     let target = Target::start(Manner::ok("x")).await;
     let rig = Rig::start(&[&target]).await;
@@ -155,6 +168,15 @@ async fn a_reply_of_unknown_length_goes_on_in_chunks() {
         );
         assert!(rig.ask("GET / HTTP/1.0\r\n\r\n").await.ends_with("\r\n\r\nabc"));
     }
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_counts_for_nothing() {
+    let both = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let target = Target::start(Manner::Says(both.to_vec())).await;
+    let rig = Rig::start(&[&target]).await;
+    let reply = rig.get("/").await;
+    assert!(reply.ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n") && !reply.contains("Content-Length"), "{reply}");
 }
 
 #[tokio::test]
