@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,9 +12,8 @@ use http::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::account::Account;
+use crate::hold::Hold;
 use crate::patience::Patience;
-use crate::pool::Sender;
-use crate::targets::Lease;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -29,12 +28,18 @@ pub(crate) struct Upload {
 pub(crate) struct Progress {
     bytes: AtomicU64,
     fault: AtomicU16,
+    over: AtomicBool,
 }
 
 impl Progress {
     /// Bytes that went through.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// All of it went through.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
     }
 
     /// The status that the client is to blame with, if its body broke off.
@@ -63,7 +68,7 @@ impl Body for Upload {
         let Some((incoming, progress)) = &mut self.body else {
             return Poll::Ready(None);
         };
-        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
@@ -74,6 +79,9 @@ impl Body for Upload {
                 progress.fault.store(status.as_u16(), Ordering::Relaxed);
             }
             None => {}
+        }
+        if incoming.is_end_stream() || frame.is_none() {
+            progress.over.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }
@@ -106,8 +114,8 @@ enum Kind {
 /// A reply's body that is passed on while it comes.
 struct Stream {
     incoming: Incoming,
-    /// Until the body has ended: the connection it comes on, and the request that counts as in flight.
-    held: Option<(Sender, Lease)>,
+    /// Until the body has ended.
+    hold: Option<Hold>,
     account: Account,
     patience: Patience,
 }
@@ -119,9 +127,9 @@ impl Reply {
     }
 
     /// A body that comes from a target, which may rest for `idle`. The account is closed when it ends.
-    pub(crate) fn stream(incoming: Incoming, held: (Sender, Lease), account: Account, idle: Duration) -> Self {
+    pub(crate) fn stream(incoming: Incoming, hold: Hold, account: Account, idle: Duration) -> Self {
         let patience = Patience::new(idle);
-        Self { kind: Kind::Stream(Box::new(Stream { incoming, held: Some(held), account, patience })) }
+        Self { kind: Kind::Stream(Box::new(Stream { incoming, hold: Some(hold), account, patience })) }
     }
 }
 
@@ -147,8 +155,8 @@ impl Stream {
     }
 
     fn release(&mut self) {
-        if let Some((sender, lease)) = self.held.take() {
-            lease.target.pool.put(sender);
+        if let Some(hold) = self.hold.take() {
+            hold.release();
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::account::Account;
 use crate::body::{Progress, Upload};
+use crate::hold::Hold;
 use crate::plane::Plane;
 use crate::pool::{self, Sender, Unreachable};
 use crate::retry::is_repeatable;
@@ -25,7 +26,7 @@ pub(crate) enum Answer {
     /// All of it.
     Whole(response::Parts, Bytes),
     /// Its head; the body comes on a connection that is held until its end.
-    Streaming(response::Parts, Incoming, (Sender, Lease)),
+    Streaming(response::Parts, Incoming, Hold),
 }
 
 /// What is sent, as often as need be.
@@ -71,7 +72,7 @@ pub(crate) async fn exchange(
         }
         first = false;
         let target = Arc::clone(&lease.target);
-        let failure = match attempt(plane, lease, request, outgoing.progress.as_deref(), account).await {
+        let failure = match attempt(plane, lease, request, outgoing.progress.as_ref(), account).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
@@ -119,7 +120,7 @@ async fn attempt(
     plane: &Arc<Plane>,
     lease: Lease,
     request: Request<Upload>,
-    progress: Option<&Progress>,
+    upload: Option<&Arc<Progress>>,
     account: &mut Account,
 ) -> Result<Answer, Failure> {
     let (mut sender, is_fresh) = match checkout(plane, &lease.target).await {
@@ -133,21 +134,22 @@ async fn attempt(
     }
     account.dispatched(lease.target.address);
     let idle = plane.settings.idle_timeout;
-    let response = reply_head(&mut sender, request, progress, idle, is_fresh).await?;
+    let response = reply_head(&mut sender, request, upload.map(Arc::as_ref), idle, is_fresh).await?;
     let (parts, body) = response.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::of_target(StatusCode::BAD_GATEWAY)); // nobody asked for that
     }
     account.answered(parts.status);
+    let hold = Hold { sender, lease, upload: upload.cloned() };
     if body.is_end_stream() {
-        lease.target.pool.put(sender);
+        hold.release();
         return Ok(Answer::Whole(parts, Bytes::new()));
     }
     if body.size_hint().exact().is_none_or(|length| WHOLE_REPLY_LIMIT < length) {
-        return Ok(Answer::Streaming(parts, body, (sender, lease)));
+        return Ok(Answer::Streaming(parts, body, hold));
     }
     let bytes = collect(body, idle).await?;
-    lease.target.pool.put(sender);
+    hold.release();
     Ok(Answer::Whole(parts, bytes))
 }
 

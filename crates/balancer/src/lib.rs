@@ -20,6 +20,7 @@ mod exchange;
 mod forward;
 mod guard;
 mod head;
+mod hold;
 mod listener;
 mod patience;
 mod plane;

@@ -113,6 +113,16 @@ async fn a_target_that_refuses_is_left_alone_until_it_listens_again() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_a_request_is_still_being_sent_holds_up_no_other() {
+    let target = Target::start(Manner::Hurries).await;
+    let rig = Rig::start(&[&target]).await;
+    let mut uploading = rig.connect().await;
+    uploading.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx").await;
+    assert_eq!(status(&uploading.reply().await.unwrap()), "200");
+    assert_eq!(status(&rig.get("/").await), "200");
+}
+
+#[tokio::test]
 async fn when_everything_fails_retries_are_bounded() {
     let targets = [Target::start(Manner::HangsUp).await, Target::start(Manner::HangsUp).await];
     let mut rig = Rig::start(&[&targets[0], &targets[1]]).await;

@@ -30,6 +30,8 @@ pub(crate) enum Manner {
     BreaksOff(Vec<u8>),
     /// Reads the request and waits to be released, then answers 200.
     Waits(Arc<tokio::sync::Semaphore>),
+    /// Answers each head with 200 as it comes, and never minds a body.
+    Hurries,
 }
 
 impl Manner {
@@ -86,11 +88,20 @@ impl Drop for Target {
 
 async fn behave(mut stream: TcpStream, manner: Manner, seen: Arc<Mutex<Vec<String>>>) {
     let mut received = Vec::new();
+    if matches!(manner, Manner::Hurries) {
+        while stream.read_buf(&mut received).await.is_ok_and(|count| 0 < count) {
+            if received.windows(4).any(|window| window == b"\r\n\r\n") {
+                received.clear();
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        }
+        return;
+    }
     while let Some(request) = read_message(&mut stream, &mut received).await {
         seen.lock().unwrap().push(request);
         let answer = match &manner {
             Manner::Says(bytes) => bytes.clone(),
-            Manner::HangsUp => return,
+            Manner::HangsUp | Manner::Hurries => return,
             Manner::BreaksOff(bytes) => {
                 let _ = stream.write_all(bytes).await;
                 return;
