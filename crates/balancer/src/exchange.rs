@@ -64,7 +64,7 @@ pub(crate) async fn exchange(
     let mut status = StatusCode::SERVICE_UNAVAILABLE;
     let mut first = true;
     while let Some(lease) = plane.targets.choose(&tried) {
-        let Some(request) = outgoing.take() else { break };
+        let Some(request) = outgoing.take(plane) else { break };
         if first {
             plane.counts.requests.up();
         } else if !tried.is_empty() {
@@ -82,7 +82,7 @@ pub(crate) async fn exchange(
         }
         match failure.unsent {
             Some(request) => outgoing.next = Some(request),
-            None if status == StatusCode::BAD_GATEWAY && outgoing.may_repeat(plane) => {}
+            None if status == StatusCode::BAD_GATEWAY => {}
             None => break,
         }
     }
@@ -101,18 +101,21 @@ impl Outgoing {
         Self { next: Some(Request::from_parts(parts, upload)), again, progress }
     }
 
-    /// Whether it may be sent a second time though the first may have arrived; if so, the budget bears it.
-    fn may_repeat(&self, plane: &Plane) -> bool {
-        self.again.is_some() && plane.budget().withdraw(source::mono())
-    }
-
-    fn take(&mut self) -> Option<Request<Upload>> {
-        self.next.take().or_else(|| {
-            let (method, uri, headers) = self.again.clone()?;
-            let mut request = Request::new(Upload::none());
-            (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
-            Some(request)
-        })
+    /// What is to be sent to the target that was chosen. A second time, though the first may have arrived, only what may be
+    /// repeated, and only if the budget bears it.
+    fn take(&mut self, plane: &Plane) -> Option<Request<Upload>> {
+        if let Some(unsent) = self.next.take() {
+            return Some(unsent);
+        }
+        let (method, uri, headers) = self.again.as_ref()?;
+        if !plane.budget().withdraw(source::mono()) {
+            return None;
+        }
+        let mut request = Request::new(Upload::none());
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers.clone();
+        Some(request)
     }
 }
 

@@ -137,6 +137,20 @@ async fn when_everything_fails_retries_are_bounded() {
 }
 
 #[tokio::test]
+async fn a_retry_that_no_target_is_left_for_is_not_paid_for() {
+    let (bad, good) = (Target::start(Manner::HangsUp).await, Target::start(Manner::ok("x")).await);
+    let mut rig = Rig::start(&[&bad]).await;
+    let mut client = rig.connect().await;
+    for _ in 0..200 {
+        assert_eq!(status(&client.get("/").await), "502");
+    }
+    rig.route(&[(&bad, false), (&good, false)]).await;
+    for _ in 0..20 {
+        assert_eq!(status(&client.get("/").await), "200");
+    }
+}
+
+#[tokio::test]
 async fn an_old_connection_that_was_closed_costs_no_request() {
     let target = Target::start(Manner::ok("x")).await;
     let rig = Rig::start(&[&target]).await;
