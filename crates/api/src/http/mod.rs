@@ -3,14 +3,16 @@
 //! A call is read, its signature checked, and then sent to whoever holds the model; what comes back is written. Task metadata
 //! (`GET /v4/…`) takes the same way, unsigned, as ECS has it.
 
+mod limits;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -25,27 +27,9 @@ use tokio::task::JoinSet;
 use crate::sigv4::{self, RequestParts};
 use crate::{ApiError, Call, Keys, Service};
 use gimmetime_clock::source;
+use limits::{LIMITS, Limits};
 use read::Envelope;
 use write::{Dialect, Reply};
-
-/// Largest request body.
-pub(crate) const BODY_LIMIT: usize = 1 << 20;
-/// Largest request head.
-const HEAD_LIMIT: usize = 32 << 10;
-/// Most headers of a request.
-const HEADERS_LIMIT: usize = 64;
-/// Most connections at once; more wait to be accepted.
-const CONNECTIONS_LIMIT: usize = 128;
-/// How long a connection may be without a whole request head, idle ones included.
-const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the model's holder may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long replies may take after the model's holder is gone.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How long to wait when no connection could be accepted (out of descriptors).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a call comes to.
 pub type Answer = Result<Value, ApiError>;
@@ -57,31 +41,39 @@ struct Front {
     address: SocketAddr,
     keys: Keys,
     calls: Calls,
+    limits: Limits,
 }
 
 /// Serves the API until the receiver of `calls` is dropped; then finishes what is in flight, and returns.
 pub async fn serve(listener: TcpListener, keys: Keys, calls: Calls) -> io::Result<()> {
-    let front = Arc::new(Front { address: listener.local_addr()?, keys, calls });
-    let room = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
+    serve_within(LIMITS, listener, keys, calls).await
+}
+
+async fn serve_within(limits: Limits, listener: TcpListener, keys: Keys, calls: Calls) -> io::Result<()> {
+    let front = Arc::new(Front { address: listener.local_addr()?, keys, calls, limits });
+    let room = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+        let accepted = async {
+            let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, permit)
+        };
         tokio::select! {
             () = front.calls.closed() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = accepted => match accepted {
+                (Ok((stream, _)), permit) => {
                     let front = Arc::clone(&front);
                     connections.spawn(async move {
                         serve_connection(stream, front).await;
                         drop(permit);
                     });
                 }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                (Err(_), _) => tokio::time::sleep(limits.accept_pause).await,
             },
         }
     }
-    let _ = tokio::time::timeout(GOODBYE, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(limits.goodbye, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())
 }
 
@@ -94,17 +86,19 @@ async fn serve_connection(stream: TcpStream, front: Arc<Front>) {
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(HEADERS_LIMIT)
-        .max_buf_size(HEAD_LIMIT)
+        .header_read_timeout(front.limits.head)
+        .max_headers(limits::HEADERS)
+        .max_buf_size(limits::HEAD_SIZE)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     // What breaks a connection is its client's business: there is nobody here to tell.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = front.calls.closed() => connection.as_mut().graceful_shutdown(),
+        () = front.calls.closed() => {}
+        () = tokio::time::sleep(front.limits.lifetime) => {}
     }
-    let _ = connection.await;
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(front.limits.last_call, connection).await;
 }
 
 async fn handle(front: &Front, request: Request<Incoming>) -> Reply {
@@ -123,7 +117,7 @@ async fn handle(front: &Front, request: Request<Incoming>) -> Reply {
 
 async fn handle_call(front: &Front, request: Request<Incoming>) -> Reply {
     let (parts, body) = request.into_parts();
-    let body = match read::body(body).await {
+    let body = match read::body(body, front.limits.body).await {
         Ok(body) => body,
         Err(error) => return Reply::new(read::dialect_of(&parts.headers), Err(error)),
     };
@@ -169,7 +163,8 @@ impl Front {
             self.calls.send((call, reply)).await.map_err(|_| stopping())?;
             answer.await.map_err(|_| stopping())?
         };
-        let late = |_| ApiError::server(format!("the engine did not answer within {} s", ANSWER_TIMEOUT.as_secs()));
-        tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(late)?
+        let limit = self.limits.answer;
+        let late = |_| ApiError::server(format!("the engine did not answer within {limit:?}"));
+        tokio::time::timeout(limit, asked).await.map_err(late)?
     }
 }

@@ -1,12 +1,14 @@
 //! Requests, as far as they can be understood before anybody is trusted.
 
+use std::time::Duration;
+
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
+use super::limits::BODY_SIZE;
 use super::write::Dialect;
-use super::{BODY_LIMIT, BODY_TIMEOUT};
 use crate::{ApiError, Call, Service, query};
 
 /// Whose operation is called, and how its parameters are written.
@@ -19,16 +21,16 @@ pub(super) struct Envelope {
 }
 
 /// The whole body, if it is small enough and comes in time.
-pub(super) async fn body(body: Incoming) -> Result<Bytes, ApiError> {
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await;
+pub(super) async fn body(body: Incoming, limit: Duration) -> Result<Bytes, ApiError> {
+    let collected = tokio::time::timeout(limit, Limited::new(body, BODY_SIZE).collect()).await;
     let collected = collected.map_err(|_| {
-        let message = format!("the body did not come within {} s", BODY_TIMEOUT.as_secs());
+        let message = format!("the body did not come within {limit:?}");
         ApiError::new("RequestTimeoutException", message).with_status(StatusCode::REQUEST_TIMEOUT)
     })?;
     match collected {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than {BODY_LIMIT} bytes");
+            let message = format!("the body is larger than {BODY_SIZE} bytes");
             Err(ApiError::new("RequestEntityTooLargeException", message).with_status(StatusCode::PAYLOAD_TOO_LARGE))
         }
         Err(error) => Err(ApiError::serialization(format!("the body broke off: {error}"))),
