@@ -202,14 +202,15 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The path decides; a query is ignored. A target in absolute form is as good (RFC 9112 §3.2.2).
 fn target(uri: &str) -> Target {
+    let uri = uri.split(['?', '#']).next().unwrap_or_default();
     let path = match uri.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest.find('/').map_or("/", |at| &rest[at..]),
         _ => uri,
     };
-    match path.split(['?', '#']).next() {
-        Some("/now") => Target::Now,
-        Some("/live") => Target::Live,
-        Some("/health") => Target::Health,
+    match path {
+        "/now" => Target::Now,
+        "/live" => Target::Live,
+        "/health" => Target::Health,
         _ => Target::Unknown,
     }
 }

@@ -94,7 +94,7 @@ fn a_query_an_absolute_target_and_empty_lines_before_are_fine() {
 
 #[test]
 fn other_paths_and_methods_are_refused_and_the_connection_stays() {
-    for target in ["/", "/now/", "/nowhere", "*", "http://now", "/%6eow"] {
+    for target in ["/", "/now/", "/nowhere", "*", "http://now", "http://a?/now", "/%6eow"] {
         answered(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), &["404 Not Found"], Situation::Idle);
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "get", "BREW"] {
