@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 use crate::bench::Bench;
 use crate::conversation::{Conversation, Ending, Situation};
 use crate::settings::Limits;
-use crate::site::{Clock, Site, SystemClock};
+use crate::site::{Clock, Replies, Site, SystemClock};
 
 /// Reads in one turn; then the others have theirs.
 const READS_PER_TURN: usize = 8;
@@ -115,7 +115,8 @@ impl Connection {
             return Turn::Closes;
         }
         around.bench.output.clear();
-        self.talk.time_out(self.received, &mut around.bench.output, around.site, &SystemClock);
+        let (site, received, out) = (around.site, self.received, &mut around.bench.output);
+        self.talk.time_out(&mut Replies { site, clock: &SystemClock, received, out });
         let turn = match self.send(token, around) {
             Sent::All => self.exchange(token, true, around),
             Sent::Part => Turn::Waits,
@@ -155,8 +156,9 @@ impl Connection {
             }
             let short = 0 < length && length < around.bench.input.len();
             around.bench.output.clear();
-            let (input, output) = (&around.bench.input[..length], &mut around.bench.output);
-            self.talk.advance(input, self.received, output, around.site, &SystemClock);
+            let (site, received, out) = (around.site, self.received, &mut around.bench.output);
+            let input = &around.bench.input[..length];
+            self.talk.advance(input, &mut Replies { site, clock: &SystemClock, received, out });
             match self.send(token, around) {
                 Sent::All => {}
                 Sent::Part => return Turn::Waits,

@@ -2,12 +2,10 @@
 //!
 //! However the same bytes are split over calls, the same replies come out: the property every test of it leans on.
 
-use gimmetime_clock::Timestamp;
-
 use crate::body::{Drain, Progress};
 use crate::reply::Status;
 use crate::request::{self, Extent, Persistence, Request};
-use crate::site::{Clock, Site};
+use crate::site::{Clock, Replies};
 
 /// Replies are not made while this much waits to be sent: the bound on what a pipelining client makes us hold.
 pub(crate) const MAX_UNSENT: usize = 64 * 1024;
@@ -63,15 +61,8 @@ enum Step {
 }
 
 impl Conversation {
-    /// Takes what came, last read at `received`, and appends the replies to `out`.
-    pub(crate) fn advance(
-        &mut self,
-        input: &[u8],
-        received: Timestamp,
-        out: &mut Vec<u8>,
-        site: &Site,
-        clock: &impl Clock,
-    ) {
+    /// Takes what came, and makes the replies to it.
+    pub(crate) fn advance(&mut self, input: &[u8], replies: &mut Replies<'_, impl Clock>) {
         let mut held = std::mem::take(&mut self.unread);
         let direct = held.is_empty();
         let mut rest = if direct {
@@ -82,11 +73,11 @@ impl Conversation {
         };
         self.paused = false;
         while !rest.is_empty() {
-            if MAX_UNSENT <= out.len() {
+            if MAX_UNSENT <= replies.out.len() {
                 self.paused = true;
                 break;
             }
-            match self.step(rest, received, out, site, clock) {
+            match self.step(rest, replies) {
                 Step::Used(length) => rest = &rest[length..],
                 Step::NeedsMore => break,
             }
@@ -102,8 +93,8 @@ impl Conversation {
     }
 
     /// Gives up on a request that does not become whole.
-    pub(crate) fn time_out(&mut self, received: Timestamp, out: &mut Vec<u8>, site: &Site, clock: &impl Clock) {
-        self.refuse(Status::RequestTimeout, received, out, site, clock);
+    pub(crate) fn time_out(&mut self, replies: &mut Replies<'_, impl Clock>) {
+        self.refuse(Status::RequestTimeout, replies);
         self.unread = Vec::new();
     }
 
@@ -130,27 +121,27 @@ impl Conversation {
         self.refused
     }
 
-    fn step(&mut self, rest: &[u8], received: Timestamp, out: &mut Vec<u8>, site: &Site, clock: &impl Clock) -> Step {
+    fn step(&mut self, rest: &[u8], replies: &mut Replies<'_, impl Clock>) -> Step {
         match &mut self.stage {
             Stage::Over(_) => Step::Used(rest.len()),
-            Stage::Head => self.head(rest, received, out, site, clock),
+            Stage::Head => self.head(rest, replies),
             Stage::Body(request, drain) => {
-                let request = Request { received, ..*request };
+                let request = *request;
                 match drain.take(rest) {
                     Progress::More => return Step::Used(rest.len()),
                     Progress::Done(length) => {
-                        self.answer(&request, rest.len() == length, out, site, clock);
+                        self.answer(&request, rest.len() == length, replies);
                         return Step::Used(length);
                     }
-                    Progress::Malformed => self.refuse(Status::BadRequest, received, out, site, clock),
-                    Progress::TooLarge => self.refuse(Status::ContentTooLarge, received, out, site, clock),
+                    Progress::Malformed => self.refuse(Status::BadRequest, replies),
+                    Progress::TooLarge => self.refuse(Status::ContentTooLarge, replies),
                 }
                 Step::Used(rest.len())
             }
         }
     }
 
-    fn head(&mut self, rest: &[u8], received: Timestamp, out: &mut Vec<u8>, site: &Site, clock: &impl Clock) -> Step {
+    fn head(&mut self, rest: &[u8], replies: &mut Replies<'_, impl Clock>) -> Step {
         // Empty lines before a request are to be ignored (RFC 9112 §2.2).
         let empty = rest.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
         if 0 < empty {
@@ -162,52 +153,52 @@ impl Conversation {
                 return Step::NeedsMore;
             }
             Extent::Refused(status) => status,
-            Extent::Ends(length) => match request::parse(&rest[..length], received) {
+            Extent::Ends(length) => match request::parse(&rest[..length]) {
                 Ok(request) => {
                     self.seen = 0;
-                    self.begin(&request, rest.len() == length, out, site, clock);
+                    self.begin(&request, rest.len() == length, replies);
                     return Step::Used(length);
                 }
                 Err(status) => status,
             },
         };
-        self.refuse(refusal, received, out, site, clock);
+        self.refuse(refusal, replies);
         Step::Used(rest.len())
     }
 
     /// A head is read: answers at once, or waits for its body.
-    fn begin(&mut self, request: &Request, last: bool, out: &mut Vec<u8>, site: &Site, clock: &impl Clock) {
-        site.observe(request, clock);
+    fn begin(&mut self, request: &Request, last: bool, replies: &mut Replies<'_, impl Clock>) {
+        replies.observe(request);
         match Drain::of(request.framing) {
-            None => self.answer(request, last, out, site, clock),
+            None => self.answer(request, last, replies),
             // The body is not wanted: a final answer now, instead of `100 Continue`, spares both sides sending it. Whether
             // it comes all the same cannot be known, so nothing after it could be understood.
             Some(_) if request.waits_for_continue || request.is_too_large() => {
-                self.reply(request, Some(Ending::Ours), out, site, clock);
+                self.reply(request, Some(Ending::Ours), replies);
             }
             Some(drain) => self.stage = Stage::Body(*request, drain),
         }
     }
 
     /// Answers a whole request; `last` = nothing of another one is there yet.
-    fn answer(&mut self, request: &Request, last: bool, out: &mut Vec<u8>, site: &Site, clock: &impl Clock) {
+    fn answer(&mut self, request: &Request, last: bool, replies: &mut Replies<'_, impl Clock>) {
         let ending = match request.persistence {
             Persistence::Closes => Some(Ending::Agreed),
-            _ if last && site.is_leaving() => Some(Ending::Ours),
+            _ if last && replies.site.is_leaving() => Some(Ending::Ours),
             _ => None,
         };
-        self.reply(request, ending, out, site, clock);
+        self.reply(request, ending, replies);
     }
 
-    fn reply(&mut self, request: &Request, ending: Option<Ending>, out: &mut Vec<u8>, site: &Site, clock: &impl Clock) {
-        let status = site.answer(request, ending.is_some(), clock, out);
+    fn reply(&mut self, request: &Request, ending: Option<Ending>, replies: &mut Replies<'_, impl Clock>) {
+        let status = replies.answer(request, ending.is_some());
         self.answered += 1;
         self.refused += u64::from(!matches!(status, Status::Ok | Status::Unavailable));
         self.stage = ending.map_or(Stage::Head, Stage::Over);
     }
 
-    fn refuse(&mut self, status: Status, received: Timestamp, out: &mut Vec<u8>, site: &Site, clock: &impl Clock) {
-        site.refuse(status, received, clock, out);
+    fn refuse(&mut self, status: Status, replies: &mut Replies<'_, impl Clock>) {
+        replies.refuse(status);
         self.answered += 1;
         self.refused += 1;
         self.stage = Stage::Over(Ending::Ours);

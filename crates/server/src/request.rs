@@ -1,7 +1,5 @@
 //! Request heads: where one ends, and what it asks for. Pure; the grammar itself is `httparse`'s.
 
-use gimmetime_clock::Timestamp;
-
 use crate::body::{Framing, MAX_BODY};
 use crate::reply::Status;
 use crate::witness;
@@ -24,8 +22,6 @@ pub(crate) struct Request {
     pub(crate) waits_for_continue: bool,
     /// The load balancer's second, if it stamped one.
     pub(crate) stamped_seconds: Option<u32>,
-    /// When it was read, by our clock.
-    pub(crate) received: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +83,7 @@ pub(crate) fn extent(bytes: &[u8], seen: usize) -> Extent {
 }
 
 /// Reads a whole head. The error is the status to refuse it with.
-pub(crate) fn parse(head: &[u8], received: Timestamp) -> Result<Request, Status> {
+pub(crate) fn parse(head: &[u8]) -> Result<Request, Status> {
     let mut fields = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(head, &mut fields) {
@@ -116,7 +112,6 @@ pub(crate) fn parse(head: &[u8], received: Timestamp) -> Result<Request, Status>
         framing: fields.framing(old)?,
         waits_for_continue: fields.waits_for_continue && !old,
         stamped_seconds: fields.stamped_seconds,
-        received,
     })
 }
 

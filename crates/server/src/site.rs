@@ -54,16 +54,29 @@ impl Site {
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Acquire)
     }
+}
 
+/// Makes the replies to what came in one read: all that they need, and where they go.
+#[derive(Debug)]
+pub(crate) struct Replies<'a, C> {
+    pub(crate) site: &'a Site,
+    pub(crate) clock: &'a C,
+    /// When the read was done, by our clock.
+    pub(crate) received: Timestamp,
+    /// Replies are appended to it.
+    pub(crate) out: &'a mut Vec<u8>,
+}
+
+impl<C: Clock> Replies<'_, C> {
     /// Takes note of what a request says of our clock.
-    pub(crate) fn observe(&self, request: &Request, clock: &impl Clock) {
+    pub(crate) fn observe(&self, request: &Request) {
         if let Some(stamped) = request.stamped_seconds {
-            self.witness.observe(stamped, request.received, || clock.mono());
+            self.site.witness.observe(stamped, self.received, || self.clock.mono());
         }
     }
 
-    /// Answers a request, and says what becomes of the connection. The clock is read last of all.
-    pub(crate) fn answer(&self, request: &Request, closes: bool, clock: &impl Clock, out: &mut Vec<u8>) -> Status {
+    /// Answers a request, and says what becomes of the connection.
+    pub(crate) fn answer(&mut self, request: &Request, closes: bool) -> Status {
         let health;
         let (status, content) = match (request.target, request.method) {
             (Target::Unknown, _) => (Status::NotFound, Content::OfStatus),
@@ -72,7 +85,7 @@ impl Site {
             (Target::Now, _) => (Status::Ok, Content::Now),
             (Target::Live, _) => (Status::Ok, Content::OfStatus),
             (Target::Health, _) => {
-                let (status, text) = self.health(clock);
+                let (status, text) = self.health();
                 health = text;
                 (status, Content::Text(&health))
             }
@@ -82,26 +95,29 @@ impl Site {
             Persistence::StaysIfTold => Fate::StaysAsTold,
             Persistence::Stays | Persistence::Closes => Fate::Stays,
         };
-        let head_only = request.method == Method::Head;
-        let (instance, received) = (self.instance.as_str(), request.received);
-        Reply { status, content, head_only, fate, instance, received }.write(clock.wall(), out);
+        self.write(status, content, request.method == Method::Head, fate);
         status
     }
 
     /// Refuses what is no request, and closes.
-    pub(crate) fn refuse(&self, status: Status, received: Timestamp, clock: &impl Clock, out: &mut Vec<u8>) {
-        let (content, fate, instance) = (Content::OfStatus, Fate::Closes, self.instance.as_str());
-        Reply { status, content, head_only: false, fate, instance, received }.write(clock.wall(), out);
+    pub(crate) fn refuse(&mut self, status: Status) {
+        self.write(status, Content::OfStatus, false, Fate::Closes);
+    }
+
+    /// The clock is read last of all.
+    fn write(&mut self, status: Status, content: Content<'_>, head_only: bool, fate: Fate) {
+        let (instance, received) = (self.site.instance.as_str(), self.received);
+        Reply { status, content, head_only, fate, instance, received }.write(self.clock.wall(), self.out);
     }
 
     /// 503 while our clock is proved wrong; else what the kernel knows of its error.
-    fn health(&self, clock: &impl Clock) -> (Status, String) {
-        if let Some(behind) = self.witness.behind(clock.mono()) {
+    fn health(&self) -> (Status, String) {
+        if let Some(behind) = self.site.witness.behind(self.clock.mono()) {
             let seconds = behind.as_secs_f64();
             let text = format!("clock wrong: at least {seconds:.3} s behind the load balancer's\n");
             return (Status::Unavailable, text);
         }
-        let text = match clock.kernel().error_bound {
+        let text = match self.clock.kernel().error_bound {
             Some(bound) => format!("ok: the kernel states a clock error of at most {:.6} s\n", bound.as_secs_f64()),
             None => "ok: the clock's error is unknown\n".to_owned(),
         };

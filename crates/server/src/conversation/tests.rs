@@ -1,10 +1,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use gimmetime_clock::{KernelClock, Mono, Synchronization};
+use gimmetime_clock::{KernelClock, Mono, Synchronization, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
+use crate::site::Site;
 
 /// A clock that moves on by a nanosecond each time it is read.
 struct Still(Cell<i64>);
@@ -30,15 +31,20 @@ fn site() -> Site {
     Site::new("0123456789ab".to_owned())
 }
 
+/// Replies to what was read at [`START`].
+fn replies_to<'a>(site: &'a Site, clock: &'a Still, out: &'a mut Vec<u8>) -> Replies<'a, Still> {
+    Replies { site, clock, received: START, out }
+}
+
 /// What comes back for the parts, sent one after the other.
 fn talk_on<'a>(site: &Site, parts: impl IntoIterator<Item = &'a [u8]>) -> (String, Situation) {
     let (clock, mut talk, mut replies) = (Still(Cell::new(START.as_nanos())), Conversation::default(), Vec::new());
     for part in parts {
         let mut out = Vec::new();
-        talk.advance(part, START, &mut out, site, &clock);
+        talk.advance(part, &mut replies_to(site, &clock, &mut out));
         while talk.is_paused() {
             replies.append(&mut out);
-            talk.advance(b"", START, &mut out, site, &clock);
+            talk.advance(b"", &mut replies_to(site, &clock, &mut out));
         }
         replies.append(&mut out);
     }
@@ -236,11 +242,11 @@ fn who_leaves_answers_what_is_there_and_says_goodbye_with_the_last() {
 fn a_pipelining_client_cannot_make_us_hold_more_than_the_limit() {
     let (site, clock, mut talk, mut out) = (site(), Still(Cell::new(0)), Conversation::default(), Vec::new());
     let requests = b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
-    talk.advance(&requests, START, &mut out, &site, &clock);
+    talk.advance(&requests, &mut replies_to(&site, &clock, &mut out));
     assert!(talk.is_paused() && out.len() < MAX_UNSENT + 512, "{}", out.len());
     while talk.is_paused() {
         out.clear();
-        talk.advance(b"", START, &mut out, &site, &clock);
+        talk.advance(b"", &mut replies_to(&site, &clock, &mut out));
     }
     assert_eq!((talk.answered(), talk.situation()), (1000, Situation::Idle));
 }
@@ -248,9 +254,9 @@ fn a_pipelining_client_cannot_make_us_hold_more_than_the_limit() {
 #[test]
 fn a_request_that_takes_too_long_is_refused() {
     let (site, clock, mut talk, mut out) = (site(), Still(Cell::new(0)), Conversation::default(), Vec::new());
-    talk.advance(b"GET /now", START, &mut out, &site, &clock);
+    talk.advance(b"GET /now", &mut replies_to(&site, &clock, &mut out));
     assert_eq!(talk.situation(), Situation::Receiving);
-    talk.time_out(START, &mut out, &site, &clock);
+    talk.time_out(&mut replies_to(&site, &clock, &mut out));
     assert!(out.starts_with(b"HTTP/1.1 408 Request Timeout\r\n"));
     assert_eq!(talk.situation(), Situation::Over(Ending::Ours));
 }
