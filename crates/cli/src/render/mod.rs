@@ -4,5 +4,6 @@ mod printer;
 pub(crate) mod progress;
 pub(crate) mod rollout;
 pub(crate) mod units;
+pub(crate) mod words;
 
 pub(crate) use printer::{Printer, Tone};

@@ -115,7 +115,7 @@ fn brief(tally: &Tally) -> String {
 
 fn undo(report: &RolloutReport) -> String {
     match (report.operation, report.from) {
-        (Operation::Deploy | Operation::Rollback, Some(from)) if from != report.to => {
+        (Operation::Deploy, Some(from)) if from != report.to => {
             format!("             undo: gimmetime rollback r{from}")
         }
         _ => String::new(),

@@ -1,0 +1,37 @@
+//! The API's sentences, shortened for people: a resource's name for its ARN, twelve digits of an id.
+
+/// Digits of an id that are shown.
+const SHORT: usize = 12;
+
+/// A sentence without ARNs and long ids.
+pub(crate) fn brief(sentence: &str) -> String {
+    sentence.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// One word of it, with whatever stands around it.
+fn word(word: &str) -> String {
+    let core = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let shorter = match core.strip_prefix("arn:") {
+        // The part after the type is the name: `…:targetgroup/NAME/SUFFIX`.
+        Some(arn) => arn.split('/').nth(1).unwrap_or(arn),
+        None if core.len() == 32 && core.bytes().all(|byte| byte.is_ascii_hexdigit()) => &core[..SHORT],
+        None => return word.to_owned(),
+    };
+    word.replace(core, shorter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_and_ids_are_shortened_and_all_else_stays() {
+        let sentence = "(service x) registered 1 targets in (target-group arn:aws:elasticloadbalancing:local:000000000000:\
+                        targetgroup/gimmetime/ed31fa2cfd380985) (task c4e3eeecf99b1fc4a0e7b6a3a0b0c0d0).";
+        assert_eq!(
+            brief(sentence),
+            "(service x) registered 1 targets in (target-group gimmetime) (task c4e3eeecf99b)."
+        );
+        assert_eq!(brief("tasks failed to start."), "tasks failed to start.");
+    }
+}
