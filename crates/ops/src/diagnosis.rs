@@ -270,7 +270,9 @@ const WORDS: [(&str, Cause); 37] = [
 ];
 
 fn by_words(reason: &str) -> Option<Cause> {
-    let lower = reason.to_lowercase();
+    // What an image is called says nothing of what is wrong with it.
+    let words = reason.split(' ').filter(|word| !word.contains("@sha256:"));
+    let lower = words.collect::<Vec<_>>().join(" ").to_lowercase();
     WORDS.iter().find(|(words, _)| lower.contains(words)).map(|(_, cause)| *cause)
 }
 

@@ -95,6 +95,11 @@ fn subject(snapshot: &Snapshot, question: Question) -> Subject {
             Subject { release: near.map(|task| task.revision), tasks: near.into_iter().cloned().collect() }
         }
         Question::Now => {
+            if let Some(release) = ailing(snapshot)
+                && failed.first().is_none_or(|task| task.revision != release)
+            {
+                return Subject { release: Some(release), tasks: Vec::new() };
+            }
             let newest = failed.first().map(|task| (task.revision, task.deployment.clone()));
             let attempt = snapshot.attempts.first().filter(|attempt| attempt.status.starts_with("ROLLBACK"));
             let given_up = attempt.and_then(|attempt| attempt.revision);
@@ -103,6 +108,13 @@ fn subject(snapshot: &Snapshot, question: Question) -> Subject {
             Subject { release, tasks: failed.into_iter().filter(together).cloned().collect() }
         }
     }
+}
+
+/// The release of a task that lives and is not well, while something is wrong: it tells more than failures of the past.
+fn ailing(snapshot: &Snapshot) -> Option<u32> {
+    let mut alive = snapshot.tasks.iter().filter(|task| !task.is_leaving());
+    let ailing = alive.find(|task| snapshot.bad_health(task).is_some());
+    ailing.filter(|_| is_wrong(snapshot)).map(|task| task.revision)
 }
 
 /// A fault, or somebody's deed: both are worth an answer.
@@ -165,6 +177,7 @@ fn before(snapshot: &Snapshot, release: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::{ServiceView, TargetView};
 
     fn task(id: &str, revision: u32, code: &str, stopped_at: i64) -> TaskView {
         TaskView {
@@ -201,5 +214,29 @@ mod tests {
         assert_eq!((at.release, ids(&at)), (Some(1), vec!["old"]));
         let far = subject(&snapshot, Question::At(Timestamp::from_secs(100_000)));
         assert_eq!(far, Subject::default());
+    }
+
+    #[test]
+    fn a_task_that_is_not_well_now_is_meant_before_a_release_that_failed_earlier() {
+        let hung = TaskView {
+            id: "hung".to_owned(),
+            revision: 1,
+            last_status: "RUNNING".to_owned(),
+            desired_status: "RUNNING".to_owned(),
+            ..TaskView::default()
+        };
+        let target = |state: &str| TargetView {
+            id: "hung".to_owned(),
+            state: state.to_owned(),
+            reason: Some("Target.Timeout".to_owned()),
+            ..TargetView::default()
+        };
+        let service = ServiceView { desired: 1, ..ServiceView::default() };
+        let tasks = vec![hung, task("bad", 2, "EssentialContainerExited", 100)];
+        let mut snapshot = Snapshot { service, tasks, targets: vec![target("unhealthy")], ..Snapshot::default() };
+        let now = subject(&snapshot, Question::Now);
+        assert_eq!((now.release, ids(&now)), (Some(1), Vec::new()));
+        snapshot.targets = vec![target("healthy")];
+        assert_eq!(subject(&snapshot, Question::Now).release, Some(2));
     }
 }

@@ -172,3 +172,10 @@ fn the_cause_of_most_tasks_wins_and_its_line_comes_first() {
     assert_eq!(diagnosis.changed, ["secret SIGNING_KEY removed"]);
     assert_eq!(diagnosis.before, Some(14));
 }
+
+#[test]
+fn the_name_of_an_image_is_no_cause() {
+    let reason =
+        "CannotPullContainerError: image `localhost/dynamic-loader@sha256:00`: no image `sha256:00` in `images`";
+    assert_eq!(by_words(reason), Some(Cause::ImageMissing));
+}
