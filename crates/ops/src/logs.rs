@@ -64,8 +64,11 @@ impl Merge {
         }
         self.arrived += 1;
         self.held.insert((line.at, self.arrived), line);
-        if HELD < self.held.len() {
-            self.held.pop_first();
+        if HELD < self.held.len()
+            && let Some((_, oldest)) = self.held.pop_first()
+        {
+            // Should it come again it is the oldest again, and goes the same way.
+            self.seen.remove(&(oldest.at, oldest.id));
         }
     }
 
@@ -92,21 +95,23 @@ impl Merge {
 
 /// The lines asked for, oldest first.
 pub async fn logs(place: &Place, query: &LogQuery) -> Result<Vec<LogLine>, OpsError> {
+    first_lines(place, query, &mut Merge::default()).await
+}
+
+/// The lines asked for. All that were read on the way are taken by `merge`, those that are left out too.
+async fn first_lines(place: &Place, query: &LogQuery, merge: &mut Merge) -> Result<Vec<LogLine>, OpsError> {
     if let Some(since) = query.since {
-        let mut merge = Merge::default();
-        read(place, query, since, &mut merge).await?;
+        read(place, query, since, merge).await?;
         return Ok(merge.drain());
     }
     let now = source::wall();
-    let mut lines = Vec::new();
     for window in WINDOWS {
-        let mut merge = Merge::default();
-        read(place, query, now.minus(window), &mut merge).await?;
-        lines = merge.drain();
-        if LAST <= lines.len() {
+        read(place, query, now.minus(window), merge).await?;
+        if LAST <= merge.len() {
             break;
         }
     }
+    let mut lines = merge.drain();
     Ok(lines.split_off(lines.len().saturating_sub(LAST)))
 }
 
@@ -119,11 +124,7 @@ pub async fn follow(
 ) -> Result<(), OpsError> {
     let mut merge = Merge::default();
     let mut newest = query.since.unwrap_or_else(source::wall);
-    let mut pending = logs(place, query).await?;
-    for line in &pending {
-        merge.take(line.clone());
-    }
-    merge.drain();
+    let mut pending = first_lines(place, query, &mut merge).await?;
     loop {
         for line in pending {
             newest = newest.max(line.at);
@@ -179,8 +180,10 @@ async fn read(place: &Place, query: &LogQuery, since: Timestamp, merge: &mut Mer
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+    use crate::testing::{endpoint, ok, place};
 
     fn line(at: i64, id: u32) -> LogLine {
         LogLine { at: Timestamp::from_secs(at), task: "t".to_owned(), id: id.to_string(), text: String::new() }
@@ -225,5 +228,30 @@ mod tests {
         }
         let ids: Vec<String> = merge.drain().into_iter().map(|line| line.id).collect();
         assert_eq!(ids, ["3", "1", "2"]);
+    }
+
+    #[tokio::test]
+    async fn a_follower_never_shows_a_line_that_the_last_hundred_left_out() {
+        let began = source::wall().as_nanos() / 1_000_000;
+        let event = move |n: i64| json!({"logStreamName": "web/app/a", "timestamp": began + n, "message": n.to_string(), "eventId": n.to_string()});
+        let mut written = 150;
+        let (connection, _) = endpoint(move |_, _| {
+            // A line more with each read.
+            written += 1;
+            ok(&json!({"events": (0..written).map(event).collect::<Vec<_>>()}))
+        })
+        .await;
+        let mut place = place(connection);
+        place.poll = Duration::from_millis(1);
+        let (canceller, cancel) = crate::cancellation();
+        let (sink, mut followed) = tokio::sync::mpsc::unbounded_channel();
+        let follower = tokio::spawn(async move { follow(&place, &LogQuery::default(), &sink, &cancel).await });
+        let mut numbers: Vec<i64> = Vec::new();
+        while numbers.len() < LAST + 10 {
+            numbers.push(followed.recv().await.unwrap().text.parse().unwrap());
+        }
+        canceller.cancel();
+        follower.await.unwrap().unwrap();
+        assert_eq!(numbers, (51..161).collect::<Vec<_>>());
     }
 }
