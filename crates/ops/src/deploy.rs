@@ -3,7 +3,7 @@
 use crate::definition::Definition;
 use crate::error::OpsError;
 use crate::event::{Operation, Outcome, RolloutReport};
-use crate::lock::{self, Busy};
+use crate::lock;
 use crate::observe;
 use crate::place::{Place, Run, ServiceSpec};
 use crate::release::{Registered, register};
@@ -43,10 +43,16 @@ pub async fn deploy(place: &Place, spec: &ServiceSpec, mode: DeployMode, run: &R
     let wanted = Definition::wanted(place, spec);
     let (running, _) = observe::task_definition(place, &service.task_definition).await?;
     let is_same = Definition::read(&running) == wanted;
-    if let Some(busy) = lock::of_service(place, &service).await? {
-        return join(place, busy, is_same, run).await;
-    }
     let settings = Settings::of(spec, &wanted);
+    // A change of the number of tasks is no hindrance: what crashes while it is scaled must be replaceable.
+    if let Some(busy) = lock::of_service(place, &service).await?.filter(|busy| busy.release.is_some()) {
+        if !is_same {
+            return Err(busy.into());
+        }
+        // One that is stuck for want of room gets what the settings give it now.
+        apply_settings(place, &service, &settings).await?;
+        return join(place, &service, run).await;
+    }
     if is_same && mode == DeployMode::WhenChanged {
         apply_settings(place, &service, &settings).await?;
         return Ok(Deployed::Unchanged { release: service.revision() });
@@ -66,13 +72,10 @@ pub async fn deploy(place: &Place, spec: &ServiceSpec, mode: DeployMode, run: &R
 }
 
 /// The same release on its way already is as good as ours.
-async fn join(place: &Place, busy: Busy, is_same: bool, run: &Run) -> Result<Deployed, OpsError> {
-    if busy.release.is_none() || !is_same {
-        return Err(busy.into());
-    }
-    match attach(place, run).await? {
+async fn join(place: &Place, service: &ServiceView, run: &Run) -> Result<Deployed, OpsError> {
+    match Box::pin(attach(place, run)).await? {
         Some(report) => Ok(Deployed::Rolled(Box::new(report))),
-        None => Ok(Deployed::Unchanged { release: busy.release.unwrap_or(0) }),
+        None => Ok(Deployed::Unchanged { release: service.revision() }),
     }
 }
 
@@ -93,6 +96,7 @@ pub(crate) async fn replace(
     target: Registered,
     settings: Option<&Settings>,
 ) -> Result<RolloutReport, OpsError> {
+    let label = lock::label(run, operation, &format!("r{}", target.release));
     let change = Change {
         operation,
         from: Some(service.revision()),
@@ -100,8 +104,9 @@ pub(crate) async fn replace(
         to: target.release,
         to_arn: target.arn.clone(),
         count: service.desired,
+        serves: 0 < service.running,
+        label: Some(label.clone()),
     };
-    let label = lock::label(run, operation, &format!("r{}", target.release));
     let update = Update {
         force: target.arn == service.task_definition,
         task_definition: Some(target.arn),

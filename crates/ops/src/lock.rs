@@ -18,6 +18,8 @@ use crate::tags;
 
 /// A label older than this belongs to nothing that is in progress.
 const STALE: Duration = Duration::from_hours(3);
+/// A deployment begins this soon after its label was written, the clocks of both ends considered.
+const AT_ONCE: Duration = Duration::from_mins(5);
 
 /// A change that is in progress.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,9 +59,10 @@ pub(crate) async fn of_service(place: &Place, service: &ServiceView) -> Result<O
 fn busy(service: &ServiceView, release: &BTreeMap<String, String>, now: Timestamp) -> Option<Busy> {
     let operation = service.tags.get(tags::OPERATION).map(|value| tags::decode(value)).unwrap_or_default();
     let asked = operation.get("since").and_then(|since| iso::parse(since));
-    let fresh = asked.is_some_and(|asked| now.minus(STALE) <= asked);
+    let what = operation.get("what").map(|what| what.replace('_', " "));
+    let fresh = asked.is_some_and(|asked| now.minus(STALE) <= asked && speaks_of(service, what.as_deref(), asked));
     let who = operation.get("who").filter(|_| fresh);
-    let what = operation.get("what").filter(|_| fresh).map(|what| what.replace('_', " "));
+    let what = what.filter(|_| fresh);
     if let Some(rolling) = service.rolling() {
         let registrar = release.get(tags::WHO).cloned();
         return Some(Busy {
@@ -75,6 +78,21 @@ fn busy(service: &ServiceView, release: &BTreeMap<String, String>, now: Timestam
     Some(Busy { who: who.clone(), what, since: asked, release: None, digest: None })
 }
 
+/// Whether what is in progress is what a label of that time speaks of: its author may have been killed, and its label left.
+fn speaks_of(service: &ServiceView, what: Option<&str>, asked: Timestamp) -> bool {
+    let detail = what.and_then(|what| what.rsplit_once(' ')).map_or("", |(_, detail)| detail);
+    let release = detail.strip_prefix('r').and_then(|number| number.parse::<u32>().ok());
+    if service.rolling().is_none() {
+        let count = detail.rsplit_once(':').and_then(|(_, count)| count.parse().ok());
+        return count == Some(service.desired) || release == Some(service.revision());
+    }
+    let soon = |created: Timestamp| created.since(asked).magnitude() <= AT_ONCE;
+    service
+        .deployments
+        .iter()
+        .any(|deployment| release == Some(deployment.revision) && deployment.created_at.is_none_or(soon))
+}
+
 /// The value of the label for a change that begins now.
 pub(crate) fn label(run: &Run, operation: Operation, detail: &str) -> String {
     let what = format!("{} {detail}", operation.word());
@@ -87,10 +105,14 @@ pub(crate) async fn announce(place: &Place, service_arn: &str, value: &str) -> R
     call.send().await.map(drop).map_err(|error| refused("label the service", place.endpoint.endpoint(), error))
 }
 
-/// Takes the label away. A failure is no reason to fail: a label is ignored when nothing is in progress.
-pub(crate) async fn withdraw(place: &Place, service_arn: &str) {
-    let call = place.endpoint.ecs.untag_resource().resource_arn(service_arn).tag_keys(tags::OPERATION);
-    drop(call.send().await);
+/// Takes this label away, but no one else's. A failure is no reason to fail: a label is ignored when nothing is in progress.
+pub(crate) async fn withdraw(place: &Place, value: Option<&str>) {
+    let Some(value) = value else { return };
+    let Ok(service) = observe::service(place).await else { return };
+    if service.tags.get(tags::OPERATION).is_some_and(|label| label == value) {
+        let call = place.endpoint.ecs.untag_resource().resource_arn(&service.arn).tag_keys(tags::OPERATION);
+        drop(call.send().await);
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +154,22 @@ mod tests {
         let during = busy(&service(RolloutState::Completed, 2, operation), &BTreeMap::new(), NOW).unwrap();
         assert_eq!((during.what.as_str(), during.release), ("scale 2:4", None));
         assert_eq!(busy(&service(RolloutState::Completed, 4, operation), &BTreeMap::new(), NOW), None);
+    }
+
+    #[test]
+    fn a_label_left_by_one_change_names_nobody_as_the_author_of_another() {
+        let release = BTreeMap::from([(tags::WHO.to_owned(), "bob".to_owned())]);
+        let left = "who=alice since=2026-11-22T10:06:00.000Z what=deploy_r14";
+        let by = |service: &ServiceView| busy(service, &release, NOW).map(|busy| busy.who);
+        let mut rolling = service(RolloutState::InProgress, 4, Some(left));
+        assert_eq!(by(&rolling), Some("bob".to_owned()));
+        // The release it gives up is what a service that turns back is busy with.
+        rolling.deployments.push(DeploymentView { revision: 14, ..DeploymentView::default() });
+        assert_eq!(by(&rolling), Some("alice".to_owned()));
+        rolling.deployments[1].created_at = Some(NOW.plus(Duration::from_hours(1)));
+        assert_eq!(by(&rolling), Some("bob".to_owned()));
+        let scaled = "who=alice since=2026-11-22T10:06:00.000Z what=scale_1:2";
+        assert_eq!(by(&service(RolloutState::Completed, 2, Some(scaled))), None);
     }
 
     #[test]

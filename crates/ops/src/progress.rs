@@ -24,8 +24,8 @@ pub struct Goal {
 pub enum GoalKind {
     /// A deployment of its own.
     Deployment {
-        /// `ecs-svc/…`
-        id: String,
+        /// `ecs-svc/…`; None if only its revision is known.
+        id: Option<String>,
         /// Its line in the ledger, where the endpoint keeps one.
         attempt: Option<String>,
     },
@@ -129,9 +129,9 @@ impl Tracker {
     /// Whether the task belongs to what the change brings.
     fn is_mine(&self, task: &TaskView) -> bool {
         match &self.goal.kind {
-            GoalKind::Deployment { id, .. } => match &task.deployment {
-                Some(deployment) => deployment == id,
-                None => task.revision == self.goal.revision,
+            GoalKind::Deployment { id, .. } => match (&task.deployment, id) {
+                (Some(deployment), Some(id)) => deployment == id,
+                _ => task.revision == self.goal.revision,
             },
             GoalKind::Count(_) => true,
         }
@@ -155,6 +155,8 @@ impl Tracker {
             }
             if let Some(target) = snapshot.bad_health(task) {
                 self.unhealthy.insert(task.id.clone(), target);
+            } else if snapshot.is_healthy(task) {
+                self.unhealthy.remove(&task.id);
             }
             if task.has_failed() && self.failed.insert(task.id.clone(), task.clone()).is_none() {
                 let reason = task.stopped_reason.clone().or_else(|| task.stop_code.clone()).unwrap_or_default();
@@ -222,15 +224,19 @@ impl Tracker {
     fn stage(&self, snapshot: &Snapshot) -> Stage {
         match &self.goal.kind {
             GoalKind::Count(count) if snapshot.service.desired != *count => Stage::Superseded,
+            GoalKind::Count(count) if is_given_up(snapshot, *count) => Stage::Failed,
             GoalKind::Count(_) => Stage::Completed,
             GoalKind::Deployment { id, attempt } => {
                 let line = attempt.as_ref().and_then(|arn| snapshot.attempts.iter().find(|line| line.arn == *arn));
-                match line {
-                    Some(line) => by_ledger(line).unwrap_or_else(|| by_deployments(snapshot, id, self)),
-                    None => by_deployments(snapshot, id, self),
-                }
+                line.and_then(by_ledger).unwrap_or_else(|| by_deployments(snapshot, id.as_deref(), self))
             }
         }
+    }
+
+    /// Whether somebody has begun something else since.
+    fn is_overtaken(&self, snapshot: &Snapshot) -> bool {
+        let GoalKind::Deployment { id: Some(id), .. } = &self.goal.kind else { return false };
+        snapshot.service.primary().is_some_and(|primary| primary.id != *id)
     }
 
     fn conclude(&mut self, snapshot: &Snapshot, stage: Stage, elapsed: Duration) -> Option<Event> {
@@ -239,7 +245,9 @@ impl Tracker {
             Stage::Rolling => return None,
             Stage::Completed => {
                 let settled = snapshot.tasks.iter().all(|task| !self.is_outgoing(task));
-                if !settled || !self.told.serves_everyone || !self.is_healthy_enough(snapshot) {
+                let whole = settled && self.told.serves_everyone && self.is_as_wanted(snapshot);
+                // What was completed and then replaced will never be whole again.
+                if !whole && !self.is_overtaken(snapshot) {
                     return None;
                 }
                 self.ledger.drain = self.ledger.serves_everyone.map(|served| elapsed.saturating_sub(served));
@@ -257,9 +265,12 @@ impl Tracker {
         event
     }
 
-    fn is_healthy_enough(&self, snapshot: &Snapshot) -> bool {
-        let mine = snapshot.tasks.iter().filter(|task| self.is_mine(task) && !task.is_leaving());
-        self.wanted(snapshot) <= mine.filter(|task| snapshot.is_healthy(task)).count() as u32
+    /// Neither a healthy task too few nor one too many: those that are too many may not have been told to leave yet.
+    fn is_as_wanted(&self, snapshot: &Snapshot) -> bool {
+        let mine = || snapshot.tasks.iter().filter(|task| self.is_mine(task) && !task.is_leaving() && !task.is_gone());
+        let healthy = mine().filter(|task| snapshot.is_healthy(task)).count();
+        let wanted = self.wanted(snapshot) as usize;
+        healthy == wanted && mine().count() == wanted
     }
 
     fn rolling_back(&mut self, snapshot: &Snapshot) -> Option<Event> {
@@ -269,11 +280,19 @@ impl Tracker {
         self.told.rolling_back = true;
         let GoalKind::Deployment { id, attempt } = &self.goal.kind else { return None };
         let line = attempt.as_ref().and_then(|arn| snapshot.attempts.iter().find(|line| line.arn == *arn));
-        let deployment = snapshot.service.deployments.iter().find(|deployment| deployment.id == *id);
+        let deployment = snapshot.service.deployments.iter().find(|deployment| Some(&deployment.id) == id.as_ref());
         let reason = line.and_then(|line| line.reason.clone()).or_else(|| deployment.and_then(|d| d.reason.clone()));
-        let to = snapshot.service.primary().filter(|primary| primary.id != *id).map(|primary| primary.revision);
+        let to = snapshot.service.primary().filter(|primary| Some(&primary.id) != id.as_ref());
+        let to = to.map(|primary| primary.revision);
         Some(Event::RollingBack { to, reason: reason.unwrap_or_default() })
     }
+}
+
+/// Whether tasks are missing that will never come: the breaker ended the deployment, and nothing is on its way.
+fn is_given_up(snapshot: &Snapshot, count: u32) -> bool {
+    let gave_up = snapshot.service.primary().is_some_and(|primary| primary.state == RolloutState::Failed);
+    let coming = |task: &TaskView| !task.is_gone() && !task.is_leaving() && !snapshot.is_healthy(task);
+    gave_up && snapshot.healthy() < count && !snapshot.tasks.iter().any(coming)
 }
 
 /// What the ledger says; None while it says only that something is under way.
@@ -289,9 +308,9 @@ fn by_ledger(line: &AttemptView) -> Option<Stage> {
 }
 
 /// What the service's deployments say, for endpoints whose ledger is empty or late.
-fn by_deployments(snapshot: &Snapshot, id: &str, tracker: &Tracker) -> Stage {
-    let mine = snapshot.service.deployments.iter().find(|deployment| deployment.id == id);
-    let other = snapshot.service.primary().filter(|primary| primary.id != id);
+fn by_deployments(snapshot: &Snapshot, id: Option<&str>, tracker: &Tracker) -> Stage {
+    let mine = snapshot.service.deployments.iter().find(|deployment| Some(deployment.id.as_str()) == id);
+    let other = snapshot.service.primary().filter(|primary| Some(primary.id.as_str()) != id);
     let failed = tracker.told.rolling_back || mine.is_some_and(|mine| mine.state == RolloutState::Failed);
     match (mine.map(|mine| mine.state), other) {
         (Some(RolloutState::Completed), None) => Stage::Completed,

@@ -30,7 +30,9 @@ pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<Ro
 /// The release that the service itself has just given up: pure. Where the ledger is empty, the newest release's label tells.
 fn given_up(attempts: &[AttemptView], known: &[Release]) -> Option<u32> {
     if let Some(last) = attempts.first() {
-        return last.revision.filter(|_| last.status == "ROLLBACK_SUCCESSFUL");
+        // The way back itself is not to be turned back from either.
+        let turned_back = ["ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"];
+        return last.revision.filter(|_| turned_back.contains(&last.status.as_str()));
     }
     let newest = known.iter().max_by_key(|release| release.number)?;
     (newest.outcome == ReleaseOutcome::RolledBack).then_some(newest.number)
@@ -92,6 +94,7 @@ mod tests {
             let refused = choose(&known, 14, None, given_up(&ledger, &known)).unwrap_err();
             assert!(matches!(refused, OpsError::AlreadyRolledBack { failed: 15, serving: 14 }), "{refused}");
         }
+        assert_eq!(given_up(&[attempt(15, "ROLLBACK_IN_PROGRESS")], &known), Some(15));
         assert_eq!(given_up(&[attempt(13, "SUCCESSFUL")], &known), None);
         assert_eq!(choose(&known, 14, Some(13), Some(15)).unwrap(), 13);
     }

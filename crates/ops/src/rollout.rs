@@ -21,6 +21,9 @@ use crate::release::{ReleaseOutcome, record};
 use crate::snapshot::{AttemptView, ServiceView, Snapshot};
 use crate::waiting::waiting_for;
 
+/// Most tasks whose output is kept while a change is watched: of those that failed, and of those that were unhealthy.
+const MAX_LOGS: usize = 2 * evidence::TASKS;
+
 /// What a verb is about to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
@@ -32,15 +35,19 @@ pub(crate) struct Change {
     pub(crate) to: u32,
     pub(crate) to_arn: String,
     pub(crate) count: u32,
+    /// Whether requests are answered now; else the probe waits for the first tasks.
+    pub(crate) serves: bool,
+    /// The label that says on the service what is done; None if nothing is said.
+    pub(crate) label: Option<String>,
 }
 
 /// What the API answered when it was asked for the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// A deployment began: `ecs-svc/…`, and the service's ARN.
-    Deployment { id: String, service_arn: String },
+    /// A deployment began: `ecs-svc/…`.
+    Deployment { id: String },
     /// The number of tasks was set.
-    Count { count: u32, service_arn: String },
+    Count { count: u32 },
 }
 
 /// Asks for a change and sees it through. The SDK's futures are large, so `ask` should come boxed.
@@ -53,33 +60,36 @@ pub(crate) async fn roll(
     change: Change,
     ask: impl Future<Output = Result<Asked, OpsError>>,
 ) -> Result<RolloutReport, OpsError> {
-    let mut probe = Probing::new(place);
-    let before = match change.from {
-        Some(_) => {
-            probe.start();
-            observe::attempts(place).await?
-        }
-        None => Vec::new(),
-    };
+    let mut probe = Probing::new(place, change.count);
+    if change.serves {
+        probe.start();
+    }
+    // Also of a service that is made again: the ledger may know its earlier life.
+    let before = observe::attempts(place).await?;
     let asked_at = source::mono();
+    let label = change.label.clone();
     let asked = match ask.await {
         Ok(asked) => asked,
         Err(error) => {
+            lock::withdraw(place, label.as_deref()).await;
             probe.finish(Duration::ZERO).await;
             return Err(error);
         }
     };
     let Change { operation, from, to, count, .. } = change;
     run.emit(Event::Changing { operation, from, to, count });
-    let (kind, service_arn) = match asked {
-        Asked::Deployment { id, service_arn } => (GoalKind::Deployment { id, attempt: None }, service_arn),
-        Asked::Count { count, service_arn } => (GoalKind::Count(count), service_arn),
+    let kind = match asked {
+        Asked::Deployment { id } => GoalKind::Deployment { id: Some(id), attempt: None },
+        Asked::Count { count } => GoalKind::Count(count),
     };
     let line = Line::After(before.into_iter().next().map(|attempt| attempt.arn));
     let watch = Watch { kind, line, asked_at, probe };
-    let report = Box::pin(see_through(place, run, change, watch)).await;
-    lock::withdraw(place, &service_arn).await;
-    report
+    let report = Box::pin(see_through(place, run, change, watch)).await?;
+    // What nobody waited for goes on, and its label with it.
+    if report.outcome != Outcome::Detached {
+        lock::withdraw(place, label.as_deref()).await;
+    }
+    Ok(report)
 }
 
 /// Waits for the change that is in progress, whoever asked for it; None if there is none.
@@ -87,27 +97,48 @@ pub async fn attach(place: &Place, run: &Run) -> Result<Option<RolloutReport>, O
     let service = observe::service(place).await?;
     let Some(busy) = lock::of_service(place, &service).await? else { return Ok(None) };
     run.emit(Event::Attached(busy));
-    let kind = match service.rolling() {
-        Some(rolling) => {
-            let attempts = observe::attempts(place).await?;
-            let attempt = attempts.first().filter(|attempt| is_open(attempt)).map(|attempt| attempt.arn.clone());
-            GoalKind::Deployment { id: rolling.id.clone(), attempt }
-        }
-        None => GoalKind::Count(service.desired),
-    };
-    let older = service.deployments.iter().find(|deployment| !deployment.primary);
-    let change = Change {
-        operation: Operation::Attach,
-        from: older.map(|deployment| deployment.revision),
-        from_arn: older.and_then(|older| arn_of_revision(&service, older.revision)),
-        to: service.revision(),
-        to_arn: service.task_definition.clone(),
-        count: service.desired,
-    };
-    let mut probe = Probing::new(place);
-    probe.start();
+    let mut attempts = observe::attempts(place).await?;
+    attempts.truncate(1);
+    observe::resolve_revisions(place, &mut attempts).await?;
+    let (kind, change) = under_way(&service, attempts.first());
+    let mut probe = Probing::new(place, change.count);
+    if change.serves {
+        probe.start();
+    }
     let watch = Watch { kind, line: Line::Settled, asked_at: source::mono(), probe };
     Box::pin(see_through(place, run, change, watch)).await.map(Some)
+}
+
+/// The change that is in progress, from the service and the ledger's newest line: pure.
+fn under_way(service: &ServiceView, newest: Option<&AttemptView>) -> (GoalKind, Change) {
+    let open = newest.filter(|attempt| is_open(attempt));
+    let older = service.deployments.iter().find(|deployment| !deployment.primary).map(|older| older.revision);
+    // While a service turns back, its primary deployment is the way back. What was asked for is what it gave up.
+    let given_up = open.filter(|attempt| attempt.status.starts_with("ROLLBACK")).and_then(|attempt| attempt.revision);
+    let given_up = given_up.filter(|revision| *revision != service.revision());
+    let (from, to) = match given_up {
+        Some(given_up) => (Some(service.revision()), given_up),
+        None => (older, service.revision()),
+    };
+    let brought = service.deployments.iter().find(|deployment| deployment.revision == to);
+    let kind = match service.rolling() {
+        Some(_) => GoalKind::Deployment {
+            id: brought.map(|deployment| deployment.id.clone()),
+            attempt: open.map(|attempt| attempt.arn.clone()),
+        },
+        None => GoalKind::Count(service.desired),
+    };
+    let change = Change {
+        operation: Operation::Attach,
+        from,
+        from_arn: from.and_then(|from| arn_of_revision(service, from)),
+        to,
+        to_arn: arn_of_revision(service, to).unwrap_or_else(|| service.task_definition.clone()),
+        count: service.desired,
+        serves: 0 < service.running && (from.is_some() || matches!(kind, GoalKind::Count(_))),
+        label: None,
+    };
+    (kind, change)
 }
 
 fn is_open(attempt: &AttemptView) -> bool {
@@ -202,6 +233,7 @@ async fn poll(
     let mut logs = BTreeMap::new();
     let mut tracker = Tracker::new(goal);
     let mut last = Snapshot::default();
+    let mut answers = true;
     loop {
         let elapsed = source::mono().since(asked_at);
         match observer.look(place).await {
@@ -219,10 +251,14 @@ async fn poll(
                     run.emit(event);
                 }
                 keep_logs(place, &tracker, &mut logs).await;
-                last = snapshot;
+                (last, answers) = (snapshot, true);
             }
             // A rollout outlives a lost answer; patience bounds how many.
-            Err(error) if error.is_passing() && elapsed < place.patience => {}
+            Err(error) if error.is_passing() && elapsed < place.patience => {
+                if std::mem::take(&mut answers) {
+                    run.emit(Event::Waiting { what: format!("an answer: {error}") });
+                }
+            }
             Err(error) => return Err(error),
         }
         let over = tracker.outcome().is_some() || place.patience <= elapsed || run.cancel.is_cancelled();
@@ -244,10 +280,12 @@ fn first_after(attempts: &[AttemptView], newest_before: Option<&str>) -> Option<
 
 /// Reads the output of tasks that newly failed, before anything can destroy it.
 async fn keep_logs(place: &Place, tracker: &Tracker, logs: &mut BTreeMap<String, Vec<EvidenceLine>>) {
-    let suspects = tracker.failed().map(|task| task.id.clone()).chain(tracker.unhealthy().keys().cloned());
-    let fresh: Vec<String> = suspects.filter(|id| !logs.contains_key(id)).take(evidence::TASKS).collect();
+    // Tasks that only were unhealthy for a while must not take the places of those that failed.
+    let failed = tracker.failed().map(|task| &task.id).take(evidence::TASKS);
+    let suspects = failed.chain(tracker.unhealthy().keys().take(evidence::TASKS));
+    let fresh: Vec<String> = suspects.filter(|id| !logs.contains_key(*id)).cloned().collect();
     for id in fresh {
-        if evidence::TASKS <= logs.len() {
+        if MAX_LOGS <= logs.len() {
             return;
         }
         logs.insert(id.clone(), evidence::last_lines(place, &id).await);
@@ -257,7 +295,8 @@ async fn keep_logs(place: &Place, tracker: &Tracker, logs: &mut BTreeMap<String,
 async fn explain(place: &Place, change: &Change, seen: &Seen) -> Diagnosis {
     let mut found = evidence::of_tracker(&seen.tracker, &seen.snapshot, change.to);
     let mut lines: Vec<EvidenceLine> = Vec::new();
-    for (id, kept) in &seen.logs {
+    let failed = |id: &String| found.failed.is_empty() || found.failed.iter().any(|task| task.id == *id);
+    for (id, kept) in seen.logs.iter().filter(|(id, _)| failed(id)) {
         // The last words of a task may have been written after it was first seen to fail.
         let now = evidence::last_lines(place, id).await;
         lines.extend(if now.len() < kept.len() { kept.clone() } else { now });
@@ -277,14 +316,16 @@ struct Probing {
 }
 
 impl Probing {
-    fn new(place: &Place) -> Self {
+    fn new(place: &Place, count: u32) -> Self {
         let plan = ProbePlan {
             url: place.url.clone(),
             rate: place.probe.rate,
             timeout: place.probe.timeout,
             judge_clock: place.probe.judge_clock,
         };
-        Self { plan: (0.0 < plan.rate).then_some(plan), handle: None }
+        // Of no tasks no answer is expected.
+        let wanted = 0.0 < plan.rate && 0 < count;
+        Self { plan: wanted.then_some(plan), handle: None }
     }
 
     fn start(&mut self) {
@@ -304,9 +345,40 @@ impl Probing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::{DeploymentView, RolloutState};
 
     fn attempts(arns: &[&str]) -> Vec<AttemptView> {
         arns.iter().map(|arn| AttemptView { arn: (*arn).to_owned(), ..AttemptView::default() }).collect()
+    }
+
+    #[test]
+    fn a_service_that_turns_back_is_bringing_what_it_gives_up() {
+        let deployment = |id: &str, revision, primary| DeploymentView {
+            id: id.to_owned(),
+            revision,
+            primary,
+            state: RolloutState::InProgress,
+            ..DeploymentView::default()
+        };
+        let service = ServiceView {
+            task_definition: "arn:task-definition/web:1".to_owned(),
+            deployments: vec![deployment("way back", 1, true), deployment("given up", 3, false)],
+            running: 2,
+            ..ServiceView::default()
+        };
+        let line = |status: &str, revision| AttemptView {
+            arn: "line".to_owned(),
+            revision: Some(revision),
+            status: status.to_owned(),
+            ..AttemptView::default()
+        };
+        let (kind, change) = under_way(&service, Some(&line("ROLLBACK_IN_PROGRESS", 3)));
+        let attempt = Some("line".to_owned());
+        assert_eq!(kind, GoalKind::Deployment { id: Some("given up".to_owned()), attempt: attempt.clone() });
+        assert_eq!((change.from, change.to, change.to_arn.as_str()), (Some(1), 3, "arn:task-definition/web:3"));
+        let (kind, change) = under_way(&service, Some(&line("IN_PROGRESS", 1)));
+        assert_eq!(kind, GoalKind::Deployment { id: Some("way back".to_owned()), attempt });
+        assert_eq!((change.from, change.to), (Some(3), 1));
     }
 
     #[test]

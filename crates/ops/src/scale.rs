@@ -19,6 +19,7 @@ pub async fn scale(place: &Place, count: u32, run: &Run) -> Result<RolloutReport
     if let Some(busy) = lock::of_service(place, &service).await?.filter(|busy| busy.release.is_some()) {
         return Err(busy.into());
     }
+    let label = lock::label(run, Operation::Scale, &format!("{}:{count}", service.desired));
     let change = Change {
         operation: Operation::Scale,
         from: Some(service.revision()),
@@ -26,14 +27,15 @@ pub async fn scale(place: &Place, count: u32, run: &Run) -> Result<RolloutReport
         to: service.revision(),
         to_arn: service.task_definition.clone(),
         count,
+        serves: 0 < service.running,
+        label: Some(label.clone()),
     };
-    let label = lock::label(run, Operation::Scale, &format!("{}:{count}", service.desired));
     let asking = Box::pin(async {
         if service.desired != count {
             lock::announce(place, &service.arn, &label).await?;
             update::update(place, Update { count: Some(count), ..Update::default() }).await?;
         }
-        Ok(Asked::Count { count, service_arn: service.arn.clone() })
+        Ok(Asked::Count { count })
     });
     roll(place, run, change, asking).await
 }

@@ -177,9 +177,9 @@ pub struct AttemptView {
 }
 
 impl Snapshot {
-    /// The target that is this task, if it is registered.
+    /// The target that is this task, if it is registered. A task that is gone has none: its port may be another's by now.
     pub fn target_of(&self, task: &TaskView) -> Option<&TargetView> {
-        self.targets.iter().find(|target| target.is(task))
+        self.targets.iter().find(|target| !task.is_gone() && target.is(task))
     }
 
     /// Whether this task gets requests because its checks pass.

@@ -189,7 +189,7 @@ fn lines(snapshot: &Snapshot, clocks: &Clocks) -> Vec<TaskLine> {
 }
 
 fn line(snapshot: &Snapshot, task: &TaskView, clocks: &Clocks) -> TaskLine {
-    let target = snapshot.target_of(task).filter(|_| !task.is_gone());
+    let target = snapshot.target_of(task);
     let health = target.and_then(|target| target.description.clone().or_else(|| target.reason.clone()));
     let since = match task.last_status.as_str() {
         "RUNNING" => task.started_at,

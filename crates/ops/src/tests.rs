@@ -1,5 +1,7 @@
 //! The verbs over the real SDK and a real socket, against an endpoint that plays a service.
 
+mod rollouts;
+
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -22,6 +24,10 @@ enum Fate {
     Exits,
     /// Nothing ever happens.
     Waits,
+    /// It is given up, and there is no way back.
+    Fails,
+    /// Somebody else replaces it, and says so.
+    Overtaken,
 }
 
 /// A service that lives in a few fields. Looks at it move it on.
@@ -37,6 +43,8 @@ struct Play {
     rolling: Option<(usize, u32)>,
     attempts: Vec<(usize, &'static str)>,
     deployments: usize,
+    /// How many tasks run, if not all that are wanted.
+    running: Option<i64>,
 }
 
 impl Play {
@@ -50,6 +58,7 @@ impl Play {
             rolling: None,
             attempts: Vec::new(),
             deployments: 0,
+            running: None,
         }
     }
 
@@ -90,6 +99,10 @@ impl Play {
                 ok(&json!({"serviceRevisions": arns.iter().map(one).collect::<Vec<_>>()}))
             }
             "tagresource" => self.tag(&body),
+            "untagresource" => {
+                self.service.as_mut().unwrap().as_array_mut().unwrap().retain(|tag| tag["key"] != body["tagKeys"][0]);
+                ok(&json!({}))
+            }
             "getlogevents" => ok(&json!({"events": [{"timestamp": 1_000, "message": "SIGNING_KEY is not set\n"}]})),
             "getcalleridentity" => (
                 200,
@@ -118,7 +131,10 @@ impl Play {
 
     fn update(&mut self, body: &Value) -> Reply {
         self.desired = body["desiredCount"].as_i64().unwrap_or(self.desired);
-        if !body["taskDefinition"].is_null() {
+        let again = (body["forceNewDeployment"] == true).then_some(self.definitions.len());
+        if let Some(revision) = again.filter(|_| body["taskDefinition"].is_null()) {
+            self.begin(revision);
+        } else if !body["taskDefinition"].is_null() {
             self.begin(revision(&body["taskDefinition"]));
         }
         ok(&json!({"service": self.view()}))
@@ -137,11 +153,7 @@ impl Play {
         } else {
             self.definitions.get_mut(revision(&body["resourceArn"]) - 1).map(|definition| &mut definition["tags"])
         };
-        let tags = tags.unwrap().as_array_mut().unwrap();
-        for new in body["tags"].as_array().unwrap() {
-            tags.retain(|old| old["key"] != new["key"]);
-            tags.push(new.clone());
-        }
+        retag(tags.unwrap(), &body["tags"]);
         ok(&json!({}))
     }
 
@@ -162,6 +174,16 @@ impl Play {
                     self.attempts[0].1 = "ROLLBACK_SUCCESSFUL";
                     self.rolling = None;
                 }
+                Fate::Fails if over => {
+                    self.attempts[0].1 = "ROLLBACK_FAILED";
+                    self.rolling = None;
+                }
+                Fate::Overtaken if over => {
+                    self.attempts[0].1 = "STOPPED";
+                    self.rolling = None;
+                    let label = json!([{"key": "gimmetime:operation", "value": "who=bob what=deploy_r9"}]);
+                    retag(self.service.as_mut().unwrap(), &label);
+                }
                 _ => {}
             }
         }
@@ -170,7 +192,12 @@ impl Play {
 
     fn view(&self) -> Value {
         let wanted = self.rolling.map_or(self.revision, |(revision, _)| revision);
-        let state = if self.rolling.is_some() { "IN_PROGRESS" } else { "COMPLETED" };
+        let state = match (self.rolling, self.attempts.first()) {
+            (Some(_), _) => "IN_PROGRESS",
+            (None, Some((_, "ROLLBACK_FAILED"))) => "FAILED",
+            (None, _) => "COMPLETED",
+        };
+        let wanted = if state == "FAILED" { self.definitions.len() } else { wanted };
         let deployment = |n: usize, status: &str, revision: usize, state: &str| {
             json!({"id": format!("ecs-svc/{n}"), "status": status, "taskDefinition": definition_arn(revision),
                    "rolloutState": state, "desiredCount": self.desired, "createdAt": 1.5})
@@ -181,7 +208,7 @@ impl Play {
         }
         json!({
             "serviceArn": format!("{ARN}service/web/web"), "serviceName": "web", "status": "ACTIVE",
-            "desiredCount": self.desired, "runningCount": self.desired, "pendingCount": 0,
+            "desiredCount": self.desired, "runningCount": self.running.unwrap_or(self.desired), "pendingCount": 0,
             "taskDefinition": definition_arn(wanted), "deployments": deployments, "events": [],
             "tags": self.service,
             "deploymentConfiguration": {"minimumHealthyPercent": 100, "maximumPercent": 200,
@@ -194,7 +221,7 @@ impl Play {
     fn tasks(&self) -> Vec<String> {
         let set = |deployment: usize| (0..self.desired).map(move |index| format!("{deployment:016x}{index:016x}"));
         match (self.rolling, self.fate) {
-            (None, Fate::Exits) if 0 < self.revision => set(1).collect(),
+            (None, Fate::Exits | Fate::Fails | Fate::Overtaken) => set(1).filter(|_| 0 < self.revision).collect(),
             (None, _) => set(self.deployments).collect(),
             (Some((_, looks)), Fate::Works) if 2 <= looks => {
                 set(self.deployments - 1).chain(set(self.deployments)).collect()
@@ -204,7 +231,7 @@ impl Play {
     }
 
     fn list_tasks(&self, stopped: bool) -> Reply {
-        let failed = self.fate == Fate::Exits && 1 < self.deployments;
+        let failed = matches!(self.fate, Fate::Exits | Fate::Fails) && 1 < self.deployments;
         let dead = || failed.then(|| format!("{:032x}", 0xdead)).into_iter().collect();
         let ids: Vec<String> = if stopped { dead() } else { self.tasks() };
         let arns: Vec<String> = ids.iter().map(|id| format!("{ARN}task/web/{id}")).collect();
@@ -243,6 +270,14 @@ impl Play {
                 "targetServiceRevisionArn": format!("{ARN}service-revision/web/web:{revision}"), "status": status})
         };
         ok(&json!({"serviceDeployments": self.attempts.iter().enumerate().map(line).collect::<Vec<_>>()}))
+    }
+}
+
+fn retag(tags: &mut Value, new: &Value) {
+    let tags = tags.as_array_mut().unwrap();
+    for new in new.as_array().unwrap() {
+        tags.retain(|old| old["key"] != new["key"]);
+        tags.push(new.clone());
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Plan {
     pub count: Option<u32>,
     /// How it shall roll.
     pub rollout: Option<RolloutView>,
+    /// Whether the definition that runs is to be brought once more: the service gave it up.
+    pub again: bool,
     /// The same in words.
     pub changes: Vec<Change>,
 }
@@ -59,7 +61,7 @@ pub struct Change {
 impl Plan {
     /// Whether nothing must change.
     pub fn is_empty(&self) -> bool {
-        self.definition.is_none() && self.count.is_none() && self.rollout.is_none()
+        self.definition.is_none() && self.count.is_none() && self.rollout.is_none() && !self.again
     }
 }
 

@@ -10,7 +10,7 @@ use crate::observe;
 use crate::place::{Place, Run, ServiceSpec};
 use crate::release::{Registered, register};
 use crate::rollout::{Asked, Change, attach, roll};
-use crate::snapshot::{ServiceView, revision_of};
+use crate::snapshot::{RolloutState, ServiceView, revision_of};
 use crate::three_way::{self, Live, Plan, Settings};
 use crate::update::{self, NewService, Update};
 
@@ -50,7 +50,9 @@ pub async fn up_service(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<
             }
         }
     }
-    if let Some(rollout) = Box::pin(attach(place, run)).await?
+    // A rollout is waited for; a change of the number of tasks goes on beside what is brought.
+    if observe::service(place).await?.rolling().is_some()
+        && let Some(rollout) = Box::pin(attach(place, run)).await?
         && rollout.outcome == Outcome::Detached
     {
         return Ok(UpReport { action: UpAction::Unchanged, changes: Vec::new(), rollout });
@@ -78,6 +80,7 @@ async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutR
     let definition = Definition::wanted(place, spec);
     let registered = newest_or_new(place, spec, &definition, run).await?;
     let settings = Settings::of(spec, &definition);
+    let label = lock::label(run, Operation::Up, &format!("r{}", registered.release));
     let change = Change {
         operation: Operation::Up,
         from: None,
@@ -85,6 +88,8 @@ async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutR
         to: registered.release,
         to_arn: registered.arn.clone(),
         count: spec.count,
+        serves: false,
+        label: Some(label.clone()),
     };
     let new = NewService {
         task_definition: registered.arn,
@@ -92,7 +97,7 @@ async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutR
         port: spec.port,
         rollout: settings.rollout,
         applied: settings.encode(),
-        operation: lock::label(run, Operation::Up, &format!("r{}", registered.release)),
+        operation: label,
     };
     roll(place, run, change, Box::pin(update::create(place, new))).await
 }
@@ -121,7 +126,13 @@ async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport,
     let applied = Settings::applied(&service);
     let (running, _) = observe::task_definition(place, &service.task_definition).await?;
     let live = Live { definition: Definition::read(&running), count: service.desired, rollout: service.configuration };
-    let plan = three_way::plan(applied.as_ref(), &settings, &wanted, &live);
+    let mut plan = three_way::plan(applied.as_ref(), &settings, &wanted, &live);
+    // What was given up is not tried again by itself.
+    plan.again = plan.definition.is_none() && service.primary().is_some_and(|it| it.state == RolloutState::Failed);
+    if plan.again {
+        let words = format!("r{} once more: it was given up", service.revision());
+        plan.changes.push(three_way::Change { setting: "release".to_owned(), words });
+    }
     let action = if plan.is_empty() { UpAction::Unchanged } else { UpAction::Changed };
     let changes = plan.changes.clone();
     let rollout = Box::pin(apply(place, spec, run, &service, plan)).await?;
@@ -144,29 +155,31 @@ async fn apply(
         None => None,
     };
     let count = plan.count.unwrap_or(service.desired);
+    let to = target.as_ref().map_or(service.revision(), |registered| registered.release);
+    let label = lock::label(run, Operation::Up, &format!("r{to}"));
     let change = Change {
         operation: Operation::Up,
         from: Some(service.revision()),
         from_arn: Some(service.task_definition.clone()),
-        to: target.as_ref().map_or(service.revision(), |registered| registered.release),
+        to,
         to_arn: target.as_ref().map_or_else(|| service.task_definition.clone(), |registered| registered.arn.clone()),
         count,
+        serves: 0 < service.running,
+        label: Some(label.clone()),
     };
-    let label = lock::label(run, Operation::Up, &format!("r{}", change.to));
-    let arn = service.arn.clone();
     let asking = Box::pin(async {
         if plan.is_empty() {
-            return Ok(Asked::Count { count, service_arn: arn });
+            return Ok(Asked::Count { count });
         }
-        lock::announce(place, &arn, &label).await?;
+        lock::announce(place, &service.arn, &label).await?;
         let task_definition = target.map(|registered| registered.arn);
-        let deploys = task_definition.is_some();
-        let update = Update { task_definition, count: plan.count, rollout: plan.rollout, force: false };
+        let deploys = task_definition.is_some() || plan.again;
+        let update = Update { task_definition, count: plan.count, rollout: plan.rollout, force: plan.again };
         let updated = update::update(place, update).await?;
         if deploys {
             return update::deployment(Some(&updated), "update the service");
         }
-        Ok(Asked::Count { count, service_arn: arn })
+        Ok(Asked::Count { count })
     });
     roll(place, run, change, asking).await
 }

@@ -89,7 +89,7 @@ pub(crate) async fn update(place: &Place, update: Update) -> Result<Service, Ops
 pub(crate) fn deployment(service: Option<&Service>, doing: &'static str) -> Result<Asked, OpsError> {
     let service = ServiceView::from(service.ok_or(OpsError::Incomplete { doing, missing: "service" })?);
     let primary = service.primary().ok_or(OpsError::Incomplete { doing, missing: "a PRIMARY deployment" })?;
-    Ok(Asked::Deployment { id: primary.id.clone(), service_arn: service.arn.clone() })
+    Ok(Asked::Deployment { id: primary.id.clone() })
 }
 
 /// Writes down the settings that are now applied.

@@ -63,7 +63,7 @@ impl Fixture {
 
 fn tracker(attempt: Option<&str>) -> Tracker {
     let attempt = attempt.map(str::to_owned);
-    Tracker::new(Goal { kind: GoalKind::Deployment { id: NEW.to_owned(), attempt }, revision: 2 })
+    Tracker::new(Goal { kind: GoalKind::Deployment { id: Some(NEW.to_owned()), attempt }, revision: 2 })
 }
 
 fn seconds(n: u64) -> Duration {
@@ -262,4 +262,53 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn fewer_tasks_are_not_reached_while_those_too_many_still_serve() {
+    let mut tracker = Tracker::new(Goal { kind: GoalKind::Count(1), revision: 2 });
+    let two = Fixture::new(1).task(NEW, "RUNNING", "healthy").task(NEW, "RUNNING", "healthy");
+    tracker.observe(&two.0, seconds(0));
+    assert_eq!(tracker.outcome(), None);
+    let one = Fixture::new(1).task(NEW, "RUNNING", "healthy").task(NEW, "STOPPED", "");
+    tracker.observe(&one.0, seconds(1));
+    assert_eq!(tracker.outcome(), Some(Outcome::Done));
+    let mut none = Tracker::new(Goal { kind: GoalKind::Count(0), revision: 2 });
+    none.observe(&Fixture::new(0).task(NEW, "RUNNING", "healthy").0, seconds(0));
+    assert_eq!(none.outcome(), None);
+}
+
+#[test]
+fn tasks_of_a_deployment_that_was_given_up_are_not_waited_for() {
+    let given_up = || Fixture::new(2).deployment(NEW, true, RolloutState::Failed);
+    let outcome = |fixture: Fixture| {
+        let mut tracker = Tracker::new(Goal { kind: GoalKind::Count(2), revision: 2 });
+        tracker.observe(&fixture.0, seconds(0));
+        tracker.outcome()
+    };
+    assert_eq!(outcome(given_up().failed_task(NEW)), Some(Outcome::FailedNotServing));
+    assert_eq!(outcome(given_up().task(OLD, "RUNNING", "healthy")), Some(Outcome::FailedAndOldServes));
+    assert_eq!(outcome(given_up().task(NEW, "PENDING", "")), None);
+}
+
+#[test]
+fn what_was_completed_and_then_replaced_is_done() {
+    let mut tracker = tracker(Some("mine"));
+    let replaced = Fixture::new(1).deployment("ecs-svc/3", true, RolloutState::InProgress).attempt("SUCCESSFUL").task(
+        "ecs-svc/3",
+        "RUNNING",
+        "healthy",
+    );
+    tracker.observe(&replaced.0, seconds(1));
+    assert_eq!(tracker.outcome(), Some(Outcome::Done));
+}
+
+#[test]
+fn a_task_that_became_healthy_is_no_evidence_and_a_dead_one_has_no_target() {
+    let mut tracker = tracker(None);
+    tracker.observe(&rolling().task(NEW, "RUNNING", "unhealthy").0, seconds(0));
+    assert_eq!(tracker.unhealthy().len(), 1);
+    tracker.observe(&rolling().task(NEW, "RUNNING", "healthy").0, seconds(1));
+    tracker.observe(&rolling().task(NEW, "STOPPED", "unhealthy").0, seconds(2));
+    assert!(tracker.unhealthy().is_empty());
 }

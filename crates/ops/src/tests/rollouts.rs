@@ -1,0 +1,179 @@
+//! What a rollout leaves behind, whom it names, and what its probe sees, over real sockets.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// How many calls to the API had come when a request of the probe came, for each request.
+type Seen = Arc<Mutex<Vec<usize>>>;
+
+/// Gives the place a service that can be probed; it answers 200, but 500 to the request of that number.
+async fn probed(place: &mut Place, asked: &Asked, broken: usize) -> Seen {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    place.url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    place.probe.rate = 200.0;
+    place.probe.tail = Duration::from_millis(100);
+    let (seen, asked) = (Seen::default(), Arc::clone(asked));
+    let log = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (log, asked) = (Arc::clone(&log), Arc::clone(&asked));
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                // The whole of such a request comes in one piece.
+                while stream.read(&mut request).await.is_ok_and(|read| 0 < read) {
+                    let number = {
+                        let mut log = log.lock().unwrap();
+                        log.push(asked.lock().unwrap().len());
+                        log.len()
+                    };
+                    let status = if number == broken { 500 } else { 200 };
+                    let reply = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nok");
+                    if stream.write_all(reply.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    seen
+}
+
+fn place_of(asked: &Asked, operation: &str) -> usize {
+    asked.lock().unwrap().iter().position(|(name, _)| name == operation).unwrap()
+}
+
+async fn deploy(place: &Place, digest: &str) -> crate::RolloutReport {
+    match crate::deploy(place, &spec(digest), DeployMode::WhenChanged, &run().0).await.unwrap() {
+        Deployed::Rolled(report) => *report,
+        Deployed::Unchanged { .. } => panic!("unchanged"),
+    }
+}
+
+fn label(play: &Arc<Mutex<Play>>) -> Option<String> {
+    let play = play.lock().unwrap();
+    let tags = play.service.as_ref().unwrap().as_array().unwrap();
+    tags.iter().find(|tag| tag["key"] == "gimmetime:operation").map(|tag| tag["value"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn the_probe_begins_before_the_change_goes_on_after_it_and_counts_every_failure() {
+    let (mut place, asked, _) = serving(Fate::Works).await;
+    let seen = probed(&mut place, &asked, 2).await;
+    let report = deploy(&place, "bb").await;
+    let tally = report.tally.unwrap();
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!((tally.requests, tally.failed, tally.unverified), (seen.len() as u64, 1, 0));
+    assert_eq!(tally.first_failures[0].1, "answered 500");
+    assert!(seen[0] <= place_of(&asked, "updateservice"), "{seen:?}");
+    // The first label on the release is written when the rollout is over: what came right before it is the tail.
+    let calls = asked.lock().unwrap().clone();
+    let end = calls.iter().position(|(name, body)| name == "tagresource" && body.contains("gimmetime:outcome"));
+    let tail = seen.iter().filter(|calls| Some(**calls) == end).count();
+    assert!(2 < tail, "{seen:?}");
+}
+
+#[tokio::test]
+async fn where_nothing_serves_yet_the_probe_waits_and_of_nothing_it_asks_nothing() {
+    let (mut place, asked, _) = stage(Fate::Works).await;
+    let seen = probed(&mut place, &asked, 0).await;
+    let report = crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    let tally = report.rollout.tally.unwrap();
+    assert!(0 < tally.requests && tally.failed == 0);
+    assert!(place_of(&asked, "createservice") < seen.lock().unwrap()[0]);
+    let none = crate::scale(&place, 0, &run().0).await.unwrap();
+    assert!(none.outcome == Outcome::Done && none.tally.is_none());
+}
+
+#[tokio::test]
+async fn a_failure_without_a_way_back_tells_whether_anything_serves() {
+    let (place, _, play) = serving(Fate::Fails).await;
+    let report = deploy(&place, "bb").await;
+    assert_eq!(report.outcome, Outcome::FailedAndOldServes);
+    assert_eq!(report.cause.unwrap().sentence, "the process exits 1 at start");
+    assert_eq!(label(&play), None);
+    let (place, _, _) = stage(Fate::Fails).await;
+    let first = crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    assert_eq!(first.rollout.outcome, Outcome::FailedNotServing);
+}
+
+#[tokio::test]
+async fn an_up_after_a_first_release_that_failed_tries_it_again() {
+    let (place, asked, play) = stage(Fate::Fails).await;
+    crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    play.lock().unwrap().fate = Fate::Works;
+    let again = crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    assert_eq!((again.action, again.rollout.outcome), (UpAction::Changed, Outcome::Done));
+    assert_eq!(again.changes[0].words, "r1 once more: it was given up");
+    assert_eq!(count(&asked, "registertaskdefinition"), 1);
+}
+
+#[tokio::test]
+async fn when_patience_ends_the_rollout_goes_on_under_the_name_of_its_author() {
+    let (mut place, _, play) = serving(Fate::Waits).await;
+    place.patience = Duration::from_millis(30);
+    let report = deploy(&place, "bb").await;
+    assert_eq!(report.outcome, Outcome::Detached);
+    assert!(report.cause.is_some() && report.waiting_for.is_some());
+    assert!(label(&play).unwrap().starts_with("who=alice"));
+    play.lock().unwrap().fate = Fate::Works;
+}
+
+#[tokio::test]
+async fn one_who_was_overtaken_leaves_the_label_of_the_other() {
+    let (place, _, play) = serving(Fate::Overtaken).await;
+    assert_eq!(deploy(&place, "bb").await.outcome, Outcome::Superseded);
+    assert_eq!(label(&play).unwrap(), "who=bob what=deploy_r9");
+}
+
+#[tokio::test]
+async fn a_change_that_was_refused_leaves_no_label() {
+    let (_, _, play) = serving(Fate::Works).await;
+    let (connection, _) = endpoint({
+        let play = Arc::clone(&play);
+        move |operation, body| match operation {
+            "updateservice" => error("InvalidParameterException", "no"),
+            _ => play.lock().unwrap().answer(operation, body),
+        }
+    })
+    .await;
+    let refused = crate::scale(&place(connection), 3, &run().0).await.unwrap_err();
+    assert!(matches!(refused, OpsError::Refused { .. }), "{refused}");
+    assert_eq!(label(&play), None);
+}
+
+#[tokio::test]
+async fn a_release_can_be_mended_while_its_number_of_tasks_changes() {
+    let (place, _, play) = serving(Fate::Works).await;
+    let since = gimmetime_clock::iso::format(gimmetime_clock::source::wall());
+    let left = json!([{"key": "gimmetime:operation", "value": format!("who=bob since={since} what=scale_1:2")}]);
+    retag(play.lock().unwrap().service.as_mut().unwrap(), &left);
+    play.lock().unwrap().running = Some(1);
+    assert!(crate::in_progress(&place).await.unwrap().is_some_and(|busy| busy.who == "bob"));
+    assert_eq!(deploy(&place, "bb").await.outcome, Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_told_once_and_outlived() {
+    let (_, _, play) = serving(Fate::Works).await;
+    let mut lost = 0;
+    let (connection, _) = endpoint({
+        let play = Arc::clone(&play);
+        move |operation, body| {
+            lost += u32::from(operation == "describetasks");
+            match operation {
+                "describetasks" if lost <= 12 => error("ServerException", "try later"),
+                _ => play.lock().unwrap().answer(operation, body),
+            }
+        }
+    })
+    .await;
+    let (run, mut events) = run();
+    let report = crate::scale(&place(connection), 3, &run).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    let waits = |event: &Event| matches!(event, Event::Waiting { what } if what.contains("try later"));
+    assert_eq!(told(&mut events).iter().filter(|event| waits(event)).count(), 1);
+}
