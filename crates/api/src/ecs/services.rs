@@ -12,17 +12,10 @@ use crate::{ApiError, World, sts};
 /// Most services of one `DescribeServices`.
 const DESCRIBE_LIMIT: usize = 10;
 
-/// Options that mean nothing on one machine: kept and shown.
-const SHOWN: [&str; 8] = [
-    "launchType",
-    "capacityProviderStrategy",
-    "platformVersion",
-    "networkConfiguration",
-    "enableECSManagedTags",
-    "propagateTags",
-    "availabilityZoneRebalancing",
-    "role",
-];
+/// Words that mean nothing on one machine: kept and shown.
+const SHOWN_WORDS: [&str; 4] = ["launchType", "platformVersion", "availabilityZoneRebalancing", "role"];
+/// Lists and structures that mean nothing on one machine: kept and shown.
+const SHOWN_SHAPES: [&str; 2] = ["capacityProviderStrategy", "networkConfiguration"];
 
 pub(super) fn create(world: &mut dyn World, mut parameters: Parameters<'_>) -> Result<Value, ApiError> {
     let (now, created_by) = (world.now(), sts::caller_arn(world));
@@ -186,15 +179,29 @@ fn read<'a>(model: &Model, parameters: &mut Parameters<'a>) -> Result<Given<'a>,
     let count = |parameters: &mut Parameters<'a>, name| {
         parameters.integer(name, (0, i64::from(i32::MAX))).map(|number| number.map(|number| number as u32))
     };
-    let options = SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), parameters.value(name)?.clone()))).collect();
     Ok(Given {
         cluster: parameters.text("cluster")?,
         task_definition,
         desired_count: count(parameters, "desiredCount")?,
         grace_seconds: count(parameters, "healthCheckGracePeriodSeconds")?,
         load_balancers: read_load_balancers(parameters)?,
-        options,
+        options: read_shown(parameters)?,
     })
+}
+
+fn read_shown(parameters: &mut Parameters<'_>) -> Result<Map<String, Value>, ApiError> {
+    if parameters.text("propagateTags")?.is_some_and(|source| source != "NONE") {
+        return Err(
+            parameters.invalid("propagateTags", "only NONE is supported by this engine: label tasks by TagResource")
+        );
+    }
+    for name in SHOWN_WORDS {
+        parameters.text(name)?;
+    }
+    parameters.objects("capacityProviderStrategy")?;
+    parameters.object("networkConfiguration")?;
+    let shown = SHOWN_WORDS.into_iter().chain(SHOWN_SHAPES);
+    Ok(shown.filter_map(|name| Some((name.to_owned(), parameters.value(name)?.clone()))).collect())
 }
 
 /// The list as given, its entries known.

@@ -104,8 +104,14 @@ fn read(mut top: Parameters<'_>) -> Result<NewTaskDefinition, ApiError> {
     let containers = top.objects("containerDefinitions")?;
     let given = top.value("containerDefinitions").cloned().unwrap_or_default();
     let mut as_registered = Map::new();
-    for name in ["taskRoleArn", "executionRoleArn", "networkMode", "cpu", "memory", "ephemeralStorage"] {
+    for name in ["taskRoleArn", "executionRoleArn", "networkMode", "cpu", "memory"] {
+        top.text(name)?;
         keep(&mut as_registered, &mut top, name);
+    }
+    if let Some(mut storage) = top.object("ephemeralStorage")? {
+        storage.integer("sizeInGiB", (20, 200))?.ok_or_else(|| storage.missing("sizeInGiB"))?;
+        storage.finish()?;
+        keep(&mut as_registered, &mut top, "ephemeralStorage");
     }
     check_platform(&mut top, &mut as_registered)?;
     let labels = tags::read(&mut top)?;
@@ -169,23 +175,12 @@ fn with_defaults(mut containers: Value) -> Value {
 }
 
 fn read_container(mut container: Parameters<'_>) -> Result<NewTaskDefinition, ApiError> {
-    // Shown, or hardening that a process without rights has anyway; none of it changes what the task does here.
-    for name in [
-        "cpu",
-        "memory",
-        "memoryReservation",
-        "readonlyRootFilesystem",
-        "user",
-        "linuxParameters",
-        "versionConsistency",
-    ] {
-        container.value(name);
-    }
+    read_shown(&mut container)?;
     let name = container.required_text("name")?.to_owned();
     if 255 < name.len() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         return Err(container.invalid("name", "up to 255 letters, digits, hyphens and underscores are allowed"));
     }
-    if container.value("essential").is_some_and(|value| *value == Value::Bool(false)) {
+    if container.boolean("essential")? == Some(false) {
         return Err(ApiError::client(
             "a task definition must have an essential container: the only one cannot be optional",
         ));
@@ -215,6 +210,23 @@ fn read_container(mut container: Parameters<'_>) -> Result<NewTaskDefinition, Ap
         return Err(ApiError::client(message));
     }
     Ok(new)
+}
+
+/// What is only shown, or hardening that a process without rights has anyway; none of it changes what the task does here.
+fn read_shown(container: &mut Parameters<'_>) -> Result<(), ApiError> {
+    for name in ["cpu", "memory", "memoryReservation"] {
+        container.integer(name, (0, i64::from(i32::MAX)))?;
+    }
+    container.boolean("readonlyRootFilesystem")?;
+    container.text("user")?;
+    container.text("versionConsistency")?;
+    let Some(mut linux) = container.object("linuxParameters")? else { return Ok(()) };
+    linux.boolean("initProcessEnabled")?; // the engine reaps what a task leaves behind
+    if let Some(mut capabilities) = linux.object("capabilities")? {
+        capabilities.texts("drop")?;
+        capabilities.finish()?;
+    }
+    linux.finish()
 }
 
 /// An empty list is as none: ECS takes both for "what the image says".

@@ -91,6 +91,14 @@ fn a_second_container_or_none_or_an_optional_one_is_refused() {
             "`containerDefinitions[0].healthCheck` is not supported",
         ),
         (
+            json!([{"name": "app", "image": "i", "linuxParameters": {"capabilities": {"drop": ["ALL"], "add": ["SYS_TIME"]}}}]),
+            "`containerDefinitions[0].linuxParameters.capabilities.add` is not supported",
+        ),
+        (
+            json!([{"name": "app", "image": "i", "linuxParameters": {"devices": [{"hostPath": "/dev/kvm"}]}}]),
+            "`containerDefinitions[0].linuxParameters.devices` is not supported",
+        ),
+        (
             json!([{"name": "app", "image": "i", "portMappings": [{"containerPort": 80, "protocol": "udp"}]}]),
             "only tcp",
         ),
@@ -112,12 +120,42 @@ fn a_second_container_or_none_or_an_optional_one_is_refused() {
 }
 
 #[test]
+fn what_is_only_shown_must_still_be_what_its_name_says() {
+    let mut world = TestWorld::with_service();
+    for (member, value) in [("cpu", json!(256)), ("networkMode", json!(["host"])), ("ephemeralStorage", json!("20"))] {
+        let mut given = definition("good");
+        given[member] = value;
+        assert_eq!(
+            world.refused(Service::Ecs, "RegisterTaskDefinition", given).0,
+            "SerializationException",
+            "{member}"
+        );
+    }
+    for (member, value) in [("essential", json!("no")), ("memory", json!("64")), ("user", json!(0))] {
+        let mut given = definition("good");
+        given["containerDefinitions"][0][member] = value;
+        assert_eq!(
+            world.refused(Service::Ecs, "RegisterTaskDefinition", given).0,
+            "SerializationException",
+            "{member}"
+        );
+    }
+    for (member, value) in [("platformVersion", json!(1)), ("networkConfiguration", json!([]))] {
+        let mut given = json!({"cluster": "gimmetime", "service": "gimmetime"});
+        given[member] = value;
+        assert_eq!(world.refused(Service::Ecs, "UpdateService", given).0, "SerializationException", "{member}");
+    }
+}
+
+#[test]
 fn what_would_change_behaviour_and_is_not_here_is_refused_by_name() {
     let mut world = TestWorld::with_service();
     for (member, value) in [
         ("serviceRegistries", json!([{"registryArn": "arn"}])),
         ("placementConstraints", json!([{"type": "distinctInstance"}])),
         ("enableExecuteCommand", json!(true)),
+        ("enableECSManagedTags", json!(true)),
+        ("propagateTags", json!("SERVICE")),
         ("schedulingStrategy", json!("DAEMON")),
         ("deploymentController", json!({"type": "CODE_DEPLOY"})),
         ("deploymentConfiguration", json!({"strategy": "CANARY"})),

@@ -123,7 +123,7 @@ def set_up():
                 "thresholdConfiguration": {"type": "COUNT", "value": 2},
             },
         },
-        propagateTags="SERVICE",
+        propagateTags="NONE",
     )["service"]
     expect(service["launchType"] == "FARGATE" and service["networkConfiguration"], "what was given is not shown")
     return service["serviceArn"]
