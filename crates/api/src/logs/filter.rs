@@ -12,9 +12,8 @@ use crate::world::{EventKey, LogEnd, LogEvent, LogQuery, StreamFilter};
 use crate::{ApiError, World};
 
 const OPERATION: &str = "FilterLogEvents";
-/// Events read at a time.
-const BATCH: usize = 1000;
-/// Most events looked at for one reply; what is left is for the next page.
+/// Most events looked at for one reply; what is left is for the next page. They are read at once: each reading costs a look
+/// at every stream, however few events it brings.
 const SCAN_LIMIT: usize = 50_000;
 
 /// What a token stands for: the last event looked at, and which way to go on.
@@ -60,11 +59,13 @@ pub(super) fn filter(world: &mut dyn World, mut parameters: Parameters<'_>) -> R
     let end = if newest_first { LogEnd::Tail } else { LogEnd::Head };
     // `endTime` is the last millisecond that counts.
     let end_ms = last_ms.map_or(i64::MAX, |last| last.saturating_add(1));
-    let query = LogQuery { group: &group, streams, start_ms, end_ms, after: None, before: None, end, limit: BATCH };
+    let query =
+        LogQuery { group: &group, streams, start_ms, end_ms, after: None, before: None, end, limit: SCAN_LIMIT };
     let page = scan(world, query, position.map(|position| position.last), &pattern, limit)?;
     Ok(reply(page, newest_first))
 }
 
+/// Reads on from where the last page stopped.
 fn scan(
     world: &dyn World,
     mut query: LogQuery<'_>,
@@ -72,24 +73,25 @@ fn scan(
     pattern: &Pattern,
     limit: usize,
 ) -> Result<Page, ApiError> {
-    let mut page = Page { events: Vec::new(), room: REPLY_LIMIT, limit, next: from };
-    for _ in 0..SCAN_LIMIT / BATCH {
-        match query.end {
-            LogEnd::Head => query.after.clone_from(&page.next),
-            LogEnd::Tail => query.before.clone_from(&page.next),
+    let mut page = Page { events: Vec::new(), room: REPLY_LIMIT, limit, next: from.clone() };
+    match (query.end, from) {
+        (_, None) => {}
+        (LogEnd::Head, Some(from)) => {
+            query.start_ms = query.start_ms.max(from.timestamp_ms); // what lies before need not even be opened
+            query.after = Some(from);
         }
-        let mut batch = world.logs().events(&query).map_err(read_error)?;
-        if query.end == LogEnd::Tail {
-            batch.reverse();
+        (LogEnd::Tail, Some(from)) => {
+            query.end_ms = query.end_ms.min(from.timestamp_ms.saturating_add(1));
+            query.before = Some(from);
         }
-        let whole = batch.len() < query.limit;
-        if !page.take(batch, pattern) {
-            return Ok(page);
-        }
-        if whole {
-            page.next = None;
-            return Ok(page);
-        }
+    }
+    let mut events = world.logs().events(&query).map_err(read_error)?;
+    if query.end == LogEnd::Tail {
+        events.reverse();
+    }
+    let are_all = events.len() < query.limit;
+    if page.take(events, pattern) && are_all {
+        page.next = None;
     }
     Ok(page)
 }

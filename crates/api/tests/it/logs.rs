@@ -90,6 +90,29 @@ fn an_empty_line_is_no_event_and_does_not_end_the_pages() {
 }
 
 #[test]
+fn a_page_of_filtered_events_reads_the_logs_once_and_goes_on_where_so_many_were_looked_at() {
+    let mut world = TestWorld::new();
+    let last = world.logs.events[24].clone();
+    world.logs.events.extend((0..50_000).map(|n| {
+        let mut event = last.clone();
+        event.key.sequence += 1 + n;
+        event.message = "much".to_owned();
+        event
+    }));
+    let mut late = last;
+    (late.key.timestamp_ms, late.message) = (late.key.timestamp_ms + 1, "error at last".to_owned());
+    world.logs.events.push(late);
+    let mut given = json!({"logGroupName": GROUP, "filterPattern": "error"});
+    let first = world.call(Service::Logs, "FilterLogEvents", given.clone()).unwrap();
+    assert_eq!(messages(&first).len(), 5);
+    given["nextToken"] = first["nextToken"].clone();
+    let second = world.call(Service::Logs, "FilterLogEvents", given).unwrap();
+    assert_eq!(messages(&second), ["error at last"]);
+    assert!(second.get("nextToken").is_none());
+    assert_eq!(world.logs.readings.get(), 2);
+}
+
+#[test]
 fn groups_and_streams_that_are_not_there_are_not_found() {
     let mut world = TestWorld::new();
     for (operation, parameters, message) in [

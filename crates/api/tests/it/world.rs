@@ -1,5 +1,6 @@
 //! An engine without processes: the real scheduler over made-up tasks, one turn a call, and logs in memory.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) struct TestWorld {
 #[derive(Default)]
 pub(crate) struct TestLogs {
     pub(crate) events: Vec<LogEvent>,
+    /// How often events were asked for.
+    pub(crate) readings: Cell<usize>,
 }
 
 impl TestWorld {
@@ -57,7 +60,7 @@ impl TestWorld {
         let now = Now { wall: created_at, mono: Mono::from_nanos(1_000_000_000_000) };
         let clock =
             KernelClock { status: Synchronization::Synchronized, error_bound: Some(Duration::from_micros(1500)) };
-        let logs = TestLogs { events: lines() };
+        let logs = TestLogs { events: lines(), readings: Cell::new(0) };
         Self { model: Model::new(place, 7), now, logs, clock, pending: Vec::new(), spawned: 0 }
     }
 
@@ -272,6 +275,7 @@ impl LogSource for TestLogs {
     }
 
     fn events(&self, query: &LogQuery<'_>) -> Result<Vec<LogEvent>, String> {
+        self.readings.set(self.readings.get() + 1);
         let mut found: Vec<LogEvent> = self.events.iter().filter(|event| query.wants(&event.key)).cloned().collect();
         found.sort_by(|a, b| a.key.cmp(&b.key));
         match query.end {
