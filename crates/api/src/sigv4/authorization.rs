@@ -119,7 +119,7 @@ fn split_signed_headers(list: &str) -> Result<Vec<String>, SignatureError> {
 
 fn parse_signature(hex: &str) -> Option<[u8; 32]> {
     let mut signature = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
+    if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, pair) in signature.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {

@@ -233,3 +233,14 @@ proptest! {
         let _ = parse_date(&value);
     }
 }
+
+#[test]
+fn a_signature_is_hex_digits_and_nothing_a_number_parser_takes_besides() {
+    let value = signed()[header::AUTHORIZATION].to_str().unwrap().to_owned();
+    let (head, digits) = value.split_once("Signature=").unwrap();
+    let signature =
+        |at: usize| Authorization::parse(&format!("{head}Signature={}+{}", &digits[..at], &digits[at + 1..]));
+    for at in [0, 1, 62] {
+        assert!(matches!(signature(at), Err(SignatureError::Incomplete(_))), "{at}");
+    }
+}
