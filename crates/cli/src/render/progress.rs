@@ -4,7 +4,7 @@ use gimmetime_ops::{Event, Operation};
 
 use super::Printer;
 use super::units::span;
-use super::words::brief;
+use super::words::shorten;
 
 /// What the line says so far.
 #[derive(Debug, Default)]
@@ -48,11 +48,11 @@ impl Progress {
             }
             Event::Draining { n } => self.set(Part::Draining, format!("draining {n}")),
             Event::Waiting { what } => self.set(Part::Waiting, format!("waiting: {what}")),
-            Event::TaskFailed { task, reason } => return printer.note(format!("  task {task}: {}", brief(reason))),
+            Event::TaskFailed { task, reason } => return printer.note(format!("  task {task}: {}", shorten(reason))),
             Event::RollingBack { to, reason } => {
                 let to = to.map_or_else(String::new, |to| format!(" to r{to}"));
                 self.parts.clear();
-                return printer.note(format!("  rolling back{to}: {}", brief(reason)));
+                return printer.note(format!("  rolling back{to}: {}", shorten(reason)));
             }
         }
         let newest = self.parts.last().map(|(_, words)| words.as_str());

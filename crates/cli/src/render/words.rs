@@ -4,7 +4,7 @@
 const SHORT: usize = 12;
 
 /// A sentence without ARNs and long ids.
-pub(crate) fn brief(sentence: &str) -> String {
+pub(crate) fn shorten(sentence: &str) -> String {
     sentence.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
@@ -29,9 +29,9 @@ mod tests {
         let sentence = "(service x) registered 1 targets in (target-group arn:aws:elasticloadbalancing:local:000000000000:\
                         targetgroup/gimmetime/ed31fa2cfd380985) (task c4e3eeecf99b1fc4a0e7b6a3a0b0c0d0).";
         assert_eq!(
-            brief(sentence),
+            shorten(sentence),
             "(service x) registered 1 targets in (target-group gimmetime) (task c4e3eeecf99b)."
         );
-        assert_eq!(brief("tasks failed to start."), "tasks failed to start.");
+        assert_eq!(shorten("tasks failed to start."), "tasks failed to start.");
     }
 }

@@ -12,7 +12,7 @@ use crate::args::Status;
 use crate::exit::{Exit, Failure};
 use crate::render::progress::short;
 use crate::render::units::{clock_time, count, day_time, half_width, latency, span};
-use crate::render::words::brief;
+use crate::render::words::shorten;
 use crate::render::{Printer, Tone};
 use crate::target::Local;
 use crate::verbs::{Context, check, said};
@@ -95,7 +95,7 @@ impl Picture {
         let events = if context.common.verbose { status.events.len() } else { FEW };
         for event in status.events.iter().take(events) {
             let at = event.at.map_or_else(String::new, clock_time);
-            let message = if context.common.verbose { event.message.clone() } else { brief(&event.message) };
+            let message = if context.common.verbose { event.message.clone() } else { shorten(&event.message) };
             said(printer.text(printer.paint(Tone::Dim, format!("  {at}  {message}"))))?;
         }
         Ok(if serves {
@@ -161,7 +161,7 @@ fn task_line(task: &TaskLine, printer: &Printer) -> String {
     let age = task.since.map_or_else(String::new, |since| span(age_of(since)));
     let clock = task.clock.map_or_else(String::new, |clock| format!("clock {}", half_width(clock)));
     let port = task.port.map_or_else(String::new, |port| format!(":{port}"));
-    let reason = task.reason.as_ref().map_or_else(String::new, |reason| format!("  {}", brief(reason)));
+    let reason = task.reason.as_ref().map_or_else(String::new, |reason| format!("  {}", shorten(reason)));
     format!(
         "  {}  {:<12} {age:>7}  {} {clock:<15} r{:<4} {port}{reason}",
         task.id.get(..12).unwrap_or(&task.id),
