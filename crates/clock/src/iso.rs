@@ -1,13 +1,16 @@
 //! Timestamps for people and logs: RFC 3339 in UTC, without a zone database.
 
 use crate::Timestamp;
-use crate::civil::{Civil, read_digits};
+use crate::civil::{Civil, read_digits, write_digits};
 
 /// The moment as `2026-11-22T10:07:00.123Z` (RFC 3339 §5.6), rounded down to a millisecond.
 pub fn format(moment: Timestamp) -> String {
-    let Civil { year, month, day, hour, minute, second } = Civil::from_unix(moment.unix_seconds());
-    let millis = moment.subsec_nanos() / 1_000_000;
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    with_decimals(moment, 3)
+}
+
+/// The moment as `2026-11-22T10:07:00.123456Z`, rounded down to a microsecond.
+pub fn format_micros(moment: Timestamp) -> String {
+    with_decimals(moment, 6)
 }
 
 /// The moment a text says: RFC 3339 in UTC (`Z`, `z`, `+00:00` or `-00:00`), with up to nine decimals of a second or none.
@@ -36,6 +39,20 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     civil.to_unix()?.checked_mul(1_000_000_000)?.checked_add(nanos).map(Timestamp::from_nanos)
 }
 
+/// The moment with so many of the nine decimals of its second.
+fn with_decimals(moment: Timestamp, decimals: usize) -> String {
+    let civil = Civil::from_unix(moment.unix_seconds());
+    let mut text = *b"----------T--:--:--.---------";
+    write_digits(&mut text[..4], civil.year.unsigned_abs());
+    for (at, part) in [(5, civil.month), (8, civil.day), (11, civil.hour), (14, civil.minute), (17, civil.second)] {
+        write_digits(&mut text[at..at + 2], u64::from(part));
+    }
+    write_digits(&mut text[20..], u64::from(moment.subsec_nanos()));
+    let mut text = String::from_utf8_lossy(&text[..20 + decimals]).into_owned();
+    text.push('Z');
+    text
+}
+
 /// Nanoseconds of an optional `.digits`, and what follows.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(rest) = text.strip_prefix(b".") else { return Some((0, text)) };
@@ -53,6 +70,8 @@ mod tests {
     fn a_moment_reads_as_people_write_it() {
         let moment = Timestamp::from_nanos(1_795_342_020_123_999_999);
         assert_eq!(format(moment), "2026-11-22T10:07:00.123Z");
+        assert_eq!(format_micros(moment), "2026-11-22T10:07:00.123999Z");
+        assert_eq!(format_micros(Timestamp::MIN), "1677-09-21T00:12:43.145224Z");
         assert_eq!(format(Timestamp::EPOCH), "1970-01-01T00:00:00.000Z");
     }
 
