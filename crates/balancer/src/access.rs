@@ -3,14 +3,15 @@
 //! Lines wait in memory and are written by a thread a few times a second. What does not fit is dropped and counted: a slow
 //! disk must not slow a request. (Entries are rendered at once, because what they hold pins the buffers it was read into.)
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use gimmetime_clock::{Mono, Now, Timestamp, iso};
+use gimmetime_clock::{Mono, Now, iso};
 use http::{HeaderValue, Method, Uri, Version};
 
 /// Most bytes of lines that wait: some twenty thousand requests.
@@ -19,8 +20,8 @@ const WAITING_LIMIT: usize = 8 << 20;
 const FILE_LIMIT: u64 = 16 << 20;
 /// How many files put aside are kept.
 const FILES_KEPT: usize = 4;
-/// A longer user agent is cut, as in the ALB's log.
-const AGENT_LIMIT: usize = 8 * 1024;
+/// What of a client is longer is cut, as the user agent is in the ALB's log.
+const SHOWN_LIMIT: usize = 8 * 1024;
 
 /// What is told of one request.
 #[derive(Debug, Clone)]
@@ -133,75 +134,107 @@ impl Files {
 
 /// Appends the line, with its end; the order of fields is that of the ALB's access log.
 fn line(entry: &Entry, names: &Names, text: &mut String) {
-    let seconds = |from: Option<Mono>, to: Option<Mono>| match (from, to) {
-        (Some(from), Some(to)) => format!("{:.3}", to.since(from).as_secs_f64()),
-        _ => "-1".to_owned(),
-    };
-    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let quoted = |value: &Option<HeaderValue>| or_dash(value.as_ref().map(|value| escape(value.as_bytes())));
-    let target = or_dash(entry.target.map(|target| target.to_string()));
-    let target_status = or_dash(entry.target_status.map(|status| status.to_string()));
+    let Entry { status, received, sent, connection, .. } = entry;
+    let (target, target_status) = (OrDash(entry.target), OrDash(entry.target_status));
+    let since = |from: Option<Mono>, to: Option<Mono>| Seconds(from.zip(to).map(|(from, to)| to.since(from)));
+    let understood = entry.request.is_some();
     let _ = writeln!(
         text,
         "http {time} {elb} {client} {target} {request_time} {target_time} {response_time} {status} {target_status} \
          {received} {sent} \"{request}\" \"{agent}\" - - {group} \"{trace}\" \"-\" \"-\" {rule} {creation} \"{action}\" \
          \"-\" \"-\" \"{target}\" \"{target_status}\" \"-\" \"-\" TID_{connection:016x}",
-        time = timestamp(entry.ended.wall),
+        time = iso::format_micros(entry.ended.wall),
         elb = names.load_balancer,
         client = entry.client,
-        request_time = seconds(Some(entry.began.mono).filter(|_| entry.dispatched.is_some()), entry.dispatched),
-        target_time = seconds(entry.dispatched, entry.answered),
-        response_time = seconds(entry.answered, Some(entry.ended.mono)),
-        status = entry.status,
-        received = entry.received,
-        sent = entry.sent,
-        request = request(entry),
-        agent = quoted(&entry.agent),
+        request_time = since(Some(entry.began.mono), entry.dispatched),
+        target_time = since(entry.dispatched, entry.answered),
+        response_time = since(entry.answered, Some(entry.ended.mono)),
+        request = RequestLine(entry),
+        agent = escaped(entry.agent.as_ref()),
         group = names.target_group,
-        trace = quoted(&entry.trace),
-        rule = if entry.request.is_some() { "0" } else { "-1" },
-        creation = timestamp(entry.began.wall),
-        action = if entry.request.is_some() { "forward" } else { "-" },
-        connection = entry.connection,
+        trace = escaped(entry.trace.as_ref()),
+        rule = if understood { "0" } else { "-1" },
+        creation = iso::format_micros(entry.began.wall),
+        action = if understood { "forward" } else { "-" },
     );
 }
 
-fn request(entry: &Entry) -> String {
-    let port = entry.local.port();
-    let Some((method, uri, version)) = &entry.request else {
-        return format!("- http://{}:{port}- -", entry.local.ip());
-    };
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let host = entry.host.as_ref().map_or_else(|| entry.local.ip().to_string(), |host| escape(host.as_bytes()));
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let port = if has_port { String::new() } else { format!(":{port}") };
-    format!("{method} http://{host}{port}{} {version:?}", escape(path.as_bytes()))
+fn escaped(value: Option<&HeaderValue>) -> OrDash<Escaped<&[u8]>> {
+    OrDash(value.map(|value| Escaped(value.as_bytes())))
 }
 
-/// The ALB's times have microseconds.
-fn timestamp(moment: Timestamp) -> String {
-    let mut text = iso::format(moment);
-    text.truncate(text.len() - 1);
-    text + &format!("{:03}Z", moment.subsec_nanos() / 1000 % 1000)
+/// A value, or `-` where there is none.
+struct OrDash<T>(Option<T>);
+
+impl<T: Display> Display for OrDash<T> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(out),
+            None => out.write_str("-"),
+        }
+    }
+}
+
+/// Seconds to the millisecond, or `-1` for what did not happen.
+struct Seconds(Option<Duration>);
+
+impl Display for Seconds {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Some(took) = self.0 else { return out.write_str("-1") };
+        let millis = (took + Duration::from_micros(500)).as_millis();
+        write!(out, "{}.{:03}", millis / 1000, millis % 1000)
+    }
+}
+
+/// The request as the log shows it: method, whole URL, version.
+struct RequestLine<'a>(&'a Entry);
+
+impl Display for RequestLine<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let local = self.0.local;
+        let Some((method, uri, version)) = &self.0.request else {
+            return write!(out, "- http://{}:{}- -", local.ip(), local.port());
+        };
+        write!(out, "{method} http://")?;
+        let host = self.0.host.as_ref().map(HeaderValue::as_bytes);
+        match host {
+            Some(host) => Escaped(host).fmt(out)?,
+            None => local.ip().fmt(out)?,
+        }
+        if !host.is_some_and(has_port) {
+            write!(out, ":{}", local.port())?;
+        }
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        write!(out, "{} {version:?}", Escaped(path))
+    }
+}
+
+fn has_port(host: &[u8]) -> bool {
+    let last = host.rsplitn(2, |byte| *byte == b':').next().unwrap_or_default();
+    last.len() < host.len() && last.iter().all(u8::is_ascii_digit)
 }
 
 /// Printable and without quotes, so that a line stays one line of its fields.
-fn escape(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().min(AGENT_LIMIT));
-    for byte in &bytes[..bytes.len().min(AGENT_LIMIT)] {
-        match byte {
-            b' ' | b'!' | b'#'..=b'[' | b']'..=b'~' => text.push(char::from(*byte)),
-            _ => {
-                let _ = write!(text, "\\x{byte:02X}");
+struct Escaped<T>(T);
+
+impl<T: AsRef<[u8]>> Display for Escaped<T> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte: &u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
+        let bytes = self.0.as_ref();
+        let shown = &bytes[..bytes.len().min(SHOWN_LIMIT)];
+        for run in shown.chunk_by(|one, next| is_plain(one) == is_plain(next)) {
+            match str::from_utf8(run) {
+                Ok(text) if run.iter().all(is_plain) => out.write_str(text)?,
+                _ => run.iter().try_for_each(|byte| write!(out, "\\x{byte:02X}"))?,
             }
         }
+        Ok(())
     }
-    text
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use gimmetime_clock::Timestamp;
 
     use super::*;
 
