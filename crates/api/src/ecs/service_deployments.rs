@@ -4,7 +4,7 @@ use gimmetime_clock::Timestamp;
 use gimmetime_scheduler::model::{Model, Service, ServiceDeployment, ServiceDeploymentStatus, TaskStatus};
 use serde_json::{Map, Value, json};
 
-use super::{arn, missing, rollout};
+use super::{arn, missing, rollout, service_view};
 use crate::page::{Order, Page};
 use crate::parameters::Parameters;
 use crate::{ApiError, time};
@@ -165,11 +165,9 @@ fn full(model: &Model, service: &Service, entry: &ServiceDeployment) -> Value {
     if let (ServiceDeploymentStatus::Stopped, Some(at)) = (entry.status, entry.finished_at) {
         put("stoppedAt", time::seconds(at));
     }
-    let running = entry.finished_at.is_none();
-    let source = entry.source_revision.map(|revision| revision_counts(model, service, revision, 0));
+    let source = entry.source_revision.map(|revision| revision_counts(model, service, revision));
     put("sourceServiceRevisions", source.into_iter().collect());
-    let requested = if running { service.desired_count } else { 0 };
-    put("targetServiceRevision", revision_counts(model, service, entry.revision, requested));
+    put("targetServiceRevision", revision_counts(model, service, entry.revision));
     put("deploymentConfiguration", rollout::view(&service.rollout));
     put("deploymentCircuitBreaker", breaker(model, service, entry));
     if let Some(at) = entry.rollback_started_at {
@@ -186,7 +184,10 @@ fn full(model: &Model, service: &Service, entry: &ServiceDeployment) -> Value {
     view.into()
 }
 
-fn revision_counts(model: &Model, service: &Service, revision: u32, requested: u32) -> Value {
+/// What a revision has now, and what is asked of it: nothing once it was replaced.
+fn revision_counts(model: &Model, service: &Service, revision: u32) -> Value {
+    let asked = service.deployments.iter().filter(|deployment| deployment.revision == revision);
+    let requested: u32 = asked.map(|deployment| service_view::desired(model, service, deployment)).sum();
     let (mut running, mut pending) = (0, 0);
     for task in model.live_tasks().filter(|task| task.revision == revision) {
         running += u32::from(task.last_status == TaskStatus::Running);

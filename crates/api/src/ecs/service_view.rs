@@ -87,7 +87,7 @@ fn deployment(model: &Model, service: &Service, deployment: &Deployment) -> Valu
 }
 
 /// The newest deployment should have what the service should; the others what has not been told to stop.
-fn desired(model: &Model, service: &Service, deployment: &Deployment) -> u32 {
+pub(super) fn desired(model: &Model, service: &Service, deployment: &Deployment) -> u32 {
     match deployment.status {
         DeploymentStatus::Primary => service.desired_count,
         DeploymentStatus::Active => {
