@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::{
     DesiredStatus, Service, ServiceField, SortOrder, TaskDefinition, TaskDefinitionField, TaskDefinitionStatus,
 };
+use gimmetime_clock::{Timestamp, iso};
 
 use crate::error::{OpsError, refused};
 use crate::place::Place;
-use crate::snapshot::{AttemptView, ServiceView, Snapshot, TargetView, TaskView, revision_of, tags};
+use crate::snapshot::{AttemptView, ServiceView, Snapshot, TargetView, TaskView, revision_of, tags as read_tags};
+use crate::tags;
 
 /// Most tasks and tags one call describes (the APIs' own limit).
 const BATCH: usize = 100;
@@ -166,10 +168,23 @@ pub(crate) async fn task_definition(
     const DOING: &str = "describe the task definition";
     let call = place.endpoint.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
     let reply = call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))?;
-    let labels = tags(reply.tags());
+    let mut labels = read_tags(reply.tags());
     match reply.task_definition {
-        Some(definition) => Ok((definition, labels)),
+        Some(definition) => {
+            complete(&mut labels, &definition);
+            Ok((definition, labels))
+        }
         None => Err(OpsError::Incomplete { doing: DOING, missing: "taskDefinition" }),
+    }
+}
+
+/// A revision that another client registered bears no labels of ours; ECS itself knows by whom and when.
+fn complete(labels: &mut BTreeMap<String, String>, definition: &TaskDefinition) {
+    if let Some(who) = definition.registered_by() {
+        labels.entry(tags::WHO.to_owned()).or_insert_with(|| crate::snapshot::last_part(who).to_owned());
+    }
+    if let Some(at) = definition.registered_at().and_then(|at| i64::try_from(at.as_nanos()).ok()) {
+        labels.entry(tags::AT.to_owned()).or_insert_with(|| iso::format(Timestamp::from_nanos(at)));
     }
 }
 
