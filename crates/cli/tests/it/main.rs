@@ -1,5 +1,17 @@
 //! The whole program, driven as its users drive it: the real binary, real processes, real clients.
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod aws;
+mod bad_input;
+mod bad_moments;
+mod env;
+mod failing_releases;
+mod foreign;
+mod http;
 mod life;
+
+mod clients;
 mod place;
+mod program;
+mod readme;
