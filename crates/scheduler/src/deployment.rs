@@ -96,6 +96,16 @@ pub(crate) fn settle(service: &mut Service, model: &mut Model, now: Now) {
     let primary_id = service.deployments.first().map(|primary| primary.id.clone()).unwrap_or_default();
     service.deployments.retain(|deployment| deployment.id == primary_id || lives(&deployment.id));
     let [primary] = service.deployments.as_mut_slice() else { return };
+    let works = CompletedDeployment {
+        deployment_id: primary_id.clone(),
+        family: primary.family.clone(),
+        revision: primary.revision,
+    };
+    let proved = model.tasks.values().any(|task| task.deployment_id == primary_id && task.was_healthy);
+    if primary.rollout_state == RolloutState::Completed && proved {
+        service.completed = Some(works); // it may have been completed at 0 tasks, and only now be known to work
+        return;
+    }
     let counts = model.deployment_counts(primary);
     let whole = counts.healthy == service.desired_count && counts.pending == 0 && counts.running == counts.healthy;
     let alone = model.live_tasks().all(|task| task.deployment_id == primary.id);
@@ -111,10 +121,8 @@ pub(crate) fn settle(service: &mut Service, model: &mut Model, now: Now) {
     primary.rollout_state = RolloutState::Completed;
     primary.rollout_reason = format!("ECS deployment {primary_id} completed.");
     primary.updated_at = now.wall;
-    let (family, revision) = (primary.family.clone(), primary.revision);
-    let proved = model.tasks.values().any(|task| task.deployment_id == primary_id && task.was_healthy);
-    if proved || service.completed.is_none() {
-        service.completed = Some(CompletedDeployment { deployment_id: primary_id.clone(), family, revision });
+    if proved || (service.completed.is_none() && entry.is_some()) {
+        service.completed = Some(works);
     }
     if let Some(entry) = entry {
         let rolled_back = entry.status == Ledger::RollbackInProgress;

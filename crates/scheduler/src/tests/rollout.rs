@@ -363,3 +363,28 @@ fn a_release_that_never_served_is_nothing_to_go_back_to() {
     world.settle();
     assert_eq!(world.service().completed.as_ref().unwrap().revision, 1);
 }
+
+#[test]
+fn a_release_deployed_to_nothing_is_what_is_gone_back_to_once_it_has_served() {
+    let mut world = World::steady(2);
+    world.scale(0);
+    world.settle();
+    let second = world.deploy(good());
+    world.settle();
+    world.scale(2);
+    world.settle();
+    assert_eq!(world.service().completed.as_ref().unwrap().revision, second);
+    world.deploy(Behaviour { spawns: false, ..good() });
+    assert_eq!(world.service().history[0].source_revision, Some(second));
+    world.settle();
+    assert_eq!(world.healthy_of(second), 2);
+}
+
+#[test]
+fn a_first_release_that_was_scaled_away_before_it_served_is_nothing_to_go_back_to() {
+    let mut world = World::serving(2, Behaviour { listens_after: None, ..good() });
+    world.pass(Duration::from_millis(500));
+    world.scale(0);
+    world.settle();
+    assert_eq!(world.service().completed, None);
+}
