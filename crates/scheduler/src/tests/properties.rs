@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use super::releases::{Behaviour, NAME, good, rollout};
 use super::world::World;
 use crate::model::{
-    Breaker, Exit, Model, RolloutConfiguration, RolloutState, ServiceDeploymentStatus, ServiceStatus, TargetState,
-    TaskId, TaskStatus,
+    Breaker, Exit, Model, Process, RolloutConfiguration, RolloutState, ServiceDeploymentStatus, ServiceStatus,
+    TargetState, Task, TaskId, TaskStatus,
 };
-use crate::{Input, ServiceChange, table};
+use crate::{Input, ProbeOutcome, ServiceChange, step, table};
 
 #[derive(Debug, Clone)]
 enum Happening {
@@ -26,6 +26,18 @@ enum Happening {
     Flight(Option<u64>),
     PlaneResets,
     Resumes,
+    Echo(Echo, usize),
+}
+
+/// What a driver may say twice, too late, or of a task nobody knows.
+#[derive(Debug, Clone, Copy)]
+enum Echo {
+    Spawned,
+    SpawnFailed,
+    Exited,
+    Probed(bool),
+    Idle,
+    Acked(u64),
 }
 
 /// Releases that can never become healthy.
@@ -68,7 +80,48 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => prop_oneof![Just(None), (0_u64..5000).prop_map(Some)].prop_map(Happening::Flight),
         1 => Just(Happening::PlaneResets),
         1 => Just(Happening::Resumes),
+        3 => (echo(), any::<usize>()).prop_map(|(echo, index)| Happening::Echo(echo, index)),
     ]
+}
+
+fn echo() -> impl Strategy<Value = Echo> {
+    prop_oneof![
+        Just(Echo::Spawned),
+        Just(Echo::SpawnFailed),
+        Just(Echo::Exited),
+        any::<bool>().prop_map(Echo::Probed),
+        Just(Echo::Idle),
+        any::<u64>().prop_map(Echo::Acked),
+    ]
+}
+
+/// Of a task that ended, or runs where only its start is repeated, or that never was.
+fn echoed(world: &World, echo: Echo, index: usize) -> Input {
+    let over = matches!(echo, Echo::SpawnFailed | Echo::Exited | Echo::Probed(_));
+    let suits = |task: &&Task| match task.last_status {
+        TaskStatus::Stopped => true,
+        status => !over && status == TaskStatus::Running,
+    };
+    let known: Vec<&TaskId> = world.model.tasks.values().filter(suits).map(|task| &task.id).collect();
+    let stranger = TaskId("0".repeat(32));
+    let task = known.get(index % (known.len() + 1)).map_or(stranger, |task| (*task).clone());
+    match echo {
+        Echo::Spawned => Input::Spawned {
+            task,
+            process: Process { pid: 7, start_time: 7, boot_id: "boot".to_owned() },
+            address: "127.0.0.1:7".parse().unwrap(),
+        },
+        Echo::SpawnFailed => Input::SpawnFailed { task, reason: "echo".to_owned() },
+        Echo::Exited => Input::Exited { task, exit: Exit::Code(1) },
+        Echo::Probed(well) => {
+            let outcome = ProbeOutcome::Answered { status: if well { 200 } else { 500 }, clock: None };
+            Input::Probed { task, outcome }
+        }
+        Echo::Idle => Input::Idle { task },
+        Echo::Acked(ahead) => {
+            Input::Acked { version: world.model.table_version.saturating_add(1).saturating_add(ahead) }
+        }
+    }
 }
 
 fn pick(world: &World, index: usize) -> Option<TaskId> {
@@ -104,6 +157,12 @@ fn happen(world: &mut World, happening: Happening) {
             }
         }
         Happening::Flight(millis) => world.in_flight = millis.map(Duration::from_millis),
+        Happening::Echo(echo, index) => {
+            let input = echoed(world, echo, index);
+            let actions = step(&mut world.model.clone(), input, world.now);
+            let idle = step(&mut world.model.clone(), Input::Tick, world.now);
+            assert_eq!(actions, idle, "an echo changes something");
+        }
         Happening::PlaneResets => world.give(Input::PlaneReset),
         Happening::Resumes => {
             world.terminated.clear(); // it may ask again
