@@ -37,7 +37,7 @@ pub(crate) struct Worker {
     bench: Bench,
     site: Arc<Site>,
     limits: Limits,
-    /// Those that had more to do when their turn was over.
+    /// Those that had more to do when their turn was over; each once, or one that sends fast had more turns in every lap.
     unfinished: Vec<usize>,
     /// Not later than the earliest deadline of a connection.
     sweep_at: Option<Mono>,
@@ -126,6 +126,7 @@ impl Worker {
             Turn::Closes => return self.remove(index),
             Turn::Waits if left_over => return self.remove(index),
             Turn::Waits => {}
+            Turn::Again if self.unfinished.contains(&index) => {}
             Turn::Again => self.unfinished.push(index),
         }
         self.sweep_at = Some(self.sweep_at.map_or(deadline, |at| at.min(deadline)));
@@ -302,5 +303,31 @@ impl Connections {
     fn longest_idle(&self, now: Mono) -> Option<usize> {
         let idle = self.iter().filter(|(_, connection)| is_idle(connection, now));
         idle.min_by_key(|(_, connection)| connection.deadline()).map(|(index, _)| index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_sends_fast_waits_for_one_turn_at_a_time() {
+        let listener = Door::listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 1 << 20).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let site = Arc::new(Site::new("0123456789ab".to_owned()));
+        let (mut worker, _waker) = Worker::new(listener, site, Limits::default()).unwrap();
+        client.write_all(b"this is no request\r\n\r\n").unwrap();
+        client.set_nonblocking(true).unwrap();
+        while client.write(&[b'x'; 16 * 1024]).is_ok() {}
+        let now = source::mono();
+        worker.admit(now);
+        for _ in 0..2 {
+            worker.serve(0, false, now);
+            assert_eq!(worker.unfinished, [0]);
+        }
     }
 }
