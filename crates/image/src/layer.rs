@@ -33,6 +33,11 @@ pub(crate) fn pack(executable: &[u8]) -> Layer {
     Layer { bytes, diff_id: sha256(&archive) }
 }
 
+/// The digest of that layer before compression.
+pub(crate) fn diff_id(executable: &[u8]) -> Digest {
+    sha256(&archive(executable))
+}
+
 fn archive(executable: &[u8]) -> Vec<u8> {
     let padded = executable.len().next_multiple_of(BLOCK);
     let mut archive = Vec::with_capacity(padded + 3 * BLOCK);

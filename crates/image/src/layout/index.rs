@@ -45,12 +45,14 @@ pub(super) fn put(index: &Index, entry: &Descriptor, reference: &str) -> Index {
             other.annotations.get_or_insert_default().remove(annotation::REF_NAME);
         }
     }
-    let same = |other: &&mut Descriptor| {
-        let name = other.annotation(annotation::REF_NAME);
-        other.digest == wanted.digest && name.is_none_or(|name| name == reference)
+    // Its own entry, else one that lost its name.
+    let called = |name: Option<&str>| {
+        let same = |other: &Descriptor| other.digest == wanted.digest && other.annotation(annotation::REF_NAME) == name;
+        index.manifests.iter().position(same)
     };
-    match index.manifests.iter_mut().find(same) {
-        Some(present) => {
+    match called(Some(reference)).or_else(|| called(None)) {
+        Some(at) => {
+            let present = &mut index.manifests[at];
             present.annotations.get_or_insert_default().extend(wanted.annotations.unwrap_or_default());
         }
         None => index.manifests.push(wanted),

@@ -16,7 +16,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::image::{Image, build};
+use crate::image::{Image, build, config_digest};
 use crate::manifest::{Descriptor, annotation};
 use crate::program::{self, Program};
 use crate::spec::Spec;
@@ -86,7 +86,7 @@ impl Layout {
     pub fn add_or_find(&self, spec: &Spec) -> Result<Entry, LayoutError> {
         spec.check()?;
         let reference = spec.reference()?;
-        match self.find_built(&spec.fingerprint())? {
+        match self.find_built(spec)? {
             None => self.add(&build(spec)?, &reference),
             Some(found) => {
                 let _lock = self.store.lock()?;
@@ -119,12 +119,14 @@ impl Layout {
         program::extract(&self.store, digest)
     }
 
-    /// The entry of an intact image that was built from what `fingerprint` stands for.
-    fn find_built(&self, fingerprint: &Digest) -> Result<Option<Descriptor>, LayoutError> {
+    /// The entry of an intact image that was built from `spec`. What the index says of that is only where to look: the
+    /// config tells, which names the executable by the digest of its archive.
+    fn find_built(&self, spec: &Spec) -> Result<Option<Descriptor>, LayoutError> {
+        let (fingerprint, config) = (spec.fingerprint(), config_digest(spec));
         let built = |entry: &&Descriptor| entry.annotation(annotation::SPEC) == Some(fingerprint.as_str());
         let index = self.store.index()?;
         // A damaged image is as good as none: it is built again, which mends it.
-        Ok(index.manifests.iter().filter(built).find(|entry| self.store.is_intact(&entry.digest)).cloned())
+        Ok(index.manifests.iter().filter(built).find(|entry| self.store.is_intact(&entry.digest, &config)).cloned())
     }
 
     fn entry(&self, descriptor: &Descriptor) -> Entry {

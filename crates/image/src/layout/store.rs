@@ -81,17 +81,21 @@ impl Store {
 
     /// Waits for the lock, 30 s at most.
     pub(super) fn lock(&self) -> Result<Lock, LayoutError> {
+        self.lock_within(LOCK_TRIES)
+    }
+
+    pub(super) fn lock_within(&self, tries: u32) -> Result<Lock, LayoutError> {
         let path = self.dir.join(LOCK);
         let opened = OpenOptions::new().create(true).append(true).open(&path);
         let file = opened.map_err(|source| io_error("open the lock", &path, source))?;
-        for _ in 0..LOCK_TRIES {
+        for _ in 0..tries {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Lock(file)),
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => thread::sleep(LOCK_PAUSE),
                 Err(error) => return Err(io_error("lock", &path, error.into())),
             }
         }
-        Err(LayoutError::Busy { file: path, seconds: (LOCK_PAUSE * LOCK_TRIES).as_secs() })
+        Err(LayoutError::Busy { file: path, seconds: (LOCK_PAUSE * tries).as_secs() })
     }
 
     pub(super) fn index(&self) -> Result<Index, LayoutError> {
@@ -168,12 +172,14 @@ impl Store {
         parse(&file, &bytes, "an image manifest")
     }
 
-    /// Whether every blob of the image is there and is what its digest says.
-    pub(super) fn is_intact(&self, digest: &Digest) -> bool {
+    /// Whether the image has this config, and every blob of it is there and is what its digest says.
+    pub(super) fn is_intact(&self, digest: &Digest, config: &Digest) -> bool {
         let verified = self.manifest(digest).and_then(|manifest| {
-            manifest.layers.iter().chain([&manifest.config]).try_for_each(|blob| self.blob(blob).map(drop))
+            let blobs = manifest.layers.iter().chain([&manifest.config]);
+            blobs.map(|blob| self.blob(blob)).try_for_each(|blob| blob.map(drop))?;
+            Ok(manifest.config.digest == *config)
         });
-        verified.is_ok()
+        verified.is_ok_and(|is_so| is_so)
     }
 
     /// The error for a blob that is not what another file says of it.

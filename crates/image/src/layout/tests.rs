@@ -124,14 +124,19 @@ fn a_name_that_no_image_can_have_is_refused() {
 #[test]
 fn the_same_spec_is_not_built_twice() {
     let (_dir, layout) = layout();
-    // If it were built, it would have the digest of its own bytes.
-    let other = image_on_port(9);
-    layout.add(&other, "other:1").unwrap();
+    let image = build(&spec()).unwrap();
+    layout.add(&image, "other:1").unwrap();
+    // The same in other words: if it were built, it would have the digest of its own bytes.
+    let mut manifest: Value = serde_json::from_slice(&image.manifest().bytes).unwrap();
+    manifest["annotations"]["said"] = json!("otherwise");
+    let bytes = manifest.to_string().into_bytes();
+    let digest = sha256(&bytes);
+    fs::write(blob(&layout, &digest), &bytes).unwrap();
     let mut index = index_of(&layout);
-    index["manifests"][0]["annotations"]["gimmetime.spec"] = json!(spec().fingerprint());
+    index["manifests"][0]["digest"] = json!(digest);
     fs::write(layout.dir().join("index.json"), index.to_string()).unwrap();
     let entry = layout.add_or_find(&spec()).unwrap();
-    assert_eq!(entry.digest, *other.digest());
+    assert_eq!(entry.digest, digest);
     assert_eq!(entry.reference.as_deref(), Some("gimmetime:0.1.0"));
 }
 
@@ -314,4 +319,41 @@ proptest! {
         put_blob(layout.dir(), &bytes, "");
         let _ = layout.executable(&sha256(&bytes));
     }
+}
+
+#[test]
+fn an_image_that_goes_back_to_one_of_its_names_is_listed_once_under_it() {
+    let (_dir, layout) = layout();
+    let (old, new) = (image_on_port(1), image_on_port(2));
+    layout.add(&old, "time:a").unwrap();
+    layout.add(&old, "time:b").unwrap();
+    layout.add(&new, "time:a").unwrap();
+    let before = layout.list().unwrap();
+    layout.add(&old, "time:b").unwrap();
+    assert_eq!(layout.list().unwrap(), before);
+}
+
+#[test]
+fn an_index_that_says_an_image_was_built_from_something_else_is_not_believed() {
+    let (_dir, layout) = layout();
+    let (one, two) = (Spec { port: 1, ..spec() }, Spec { port: 2, ..spec() });
+    let digest = layout.add_or_find(&one).unwrap().digest;
+    layout.add_or_find(&two).unwrap();
+    let mut index = index_of(&layout);
+    let fingerprint = |n: usize, index: &Value| index["manifests"][n]["annotations"]["gimmetime.spec"].clone();
+    let swapped = (fingerprint(1, &index), fingerprint(0, &index));
+    index["manifests"][0]["annotations"]["gimmetime.spec"] = swapped.0;
+    index["manifests"][1]["annotations"]["gimmetime.spec"] = swapped.1;
+    fs::write(layout.dir().join("index.json"), index.to_string()).unwrap();
+    assert_eq!(layout.add_or_find(&one).unwrap().digest, digest);
+}
+
+#[test]
+fn a_writer_that_never_ends_is_named_and_when_it_ends_the_next_one_writes() {
+    let (_dir, layout) = layout();
+    let held = layout.store.lock().unwrap();
+    let busy = layout.store.lock_within(2).err().unwrap();
+    assert!(matches!(&busy, LayoutError::Busy { file, seconds: 0 } if file.ends_with(".lock")), "{busy}");
+    drop(held);
+    layout.store.lock_within(2).unwrap();
 }
