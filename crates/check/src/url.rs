@@ -1,12 +1,16 @@
 //! Where a service is reached. Plain http only; an address is resolved at one place, [`Url::addresses`].
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The path that is asked when none is given.
 const DEFAULT_PATH: &str = "/now";
 const DEFAULT_PORT: u16 = 80;
+/// A name server that says nothing must not stop those who ask: the system alone would wait for half a minute and more.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 /// The longest address that is read; servers refuse longer request lines anyway.
 const MAX_LENGTH: usize = 2048;
 
@@ -80,9 +84,9 @@ impl Url {
             return Ok(vec![SocketAddr::new(literal, self.port)]);
         }
         let error = |reason: String| ResolveError { host: self.host.clone(), reason };
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port));
+        let found = within(RESOLVE_LIMIT, tokio::net::lookup_host((self.host.as_str(), self.port)));
         let mut addresses = Vec::new();
-        for address in found.await.map_err(|cause| error(cause.to_string()))? {
+        for address in found.await.map_err(error)? {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -129,6 +133,14 @@ impl FromStr for Url {
             }
         };
         Ok(Self { host: host.to_owned(), port, path })
+    }
+}
+
+/// What a lookup finds, or why it finds nothing.
+async fn within<T>(limit: Duration, lookup: impl Future<Output = io::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(limit, lookup).await {
+        Ok(found) => found.map_err(|cause| cause.to_string()),
+        Err(_) => Err(format!("no answer within {limit:?}")),
     }
 }
 
@@ -216,6 +228,12 @@ mod tests {
                 prop_assert_eq!(url.to_string().parse(), Ok(url));
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_says_nothing_is_not_waited_for() {
+        let silence = within(Duration::from_millis(1), std::future::pending::<io::Result<()>>());
+        assert_eq!(silence.await, Err("no answer within 1ms".to_owned()));
     }
 
     #[tokio::test]

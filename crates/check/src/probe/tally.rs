@@ -24,7 +24,8 @@ pub struct Tally {
     pub unverified: u64,
     /// Kept connections that turned out closed when used again; the request then went over a new one. No failure.
     pub reconnected: u64,
-    /// Half of the answers came within; from when the request was due to the end of the reply, connecting included.
+    /// Half of the answers came within; from when the request was begun to the end of the reply, connecting included. What this
+    /// machine was late with beginning it is not the service's.
     pub p50: Duration,
     /// 99 of 100 answers came within.
     pub p99: Duration,
