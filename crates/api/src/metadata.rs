@@ -7,7 +7,7 @@ use gimmetime_clock::Synchronization;
 use gimmetime_scheduler::model::{Model, Task, TaskDefinition, TaskId};
 use serde_json::{Map, Value, json};
 
-use crate::ecs::{container_id, container_status, exit_code, tasks_cluster};
+use crate::ecs::{container_id, container_status, exit_code};
 use crate::parameters::Parameters;
 use crate::{ApiError, Call, World, time};
 use http::StatusCode;
@@ -66,7 +66,7 @@ fn clock_drift(world: &dyn World) -> Value {
 fn task_view(model: &Model, task: &Task, definition: &TaskDefinition, drift: Value) -> Value {
     let mut view = Map::new();
     let mut put = |name: &str, value: Value| drop(view.insert(name.to_owned(), value));
-    put("Cluster", tasks_cluster(model, &task.cluster).into());
+    put("Cluster", model.arns().cluster(&task.cluster).into());
     put("TaskARN", model.arns().task(&task.cluster, &task.id.0).into());
     put("ServiceName", task.service.clone().into());
     put("Family", task.family.clone().into());
@@ -102,7 +102,7 @@ fn container_view(model: &Model, task: &Task, definition: &TaskDefinition) -> Va
     put(
         "Labels",
         json!({
-            "com.amazonaws.ecs.cluster": tasks_cluster(model, &task.cluster),
+            "com.amazonaws.ecs.cluster": model.arns().cluster(&task.cluster),
             "com.amazonaws.ecs.container-name": definition.container,
             "com.amazonaws.ecs.task-arn": arn,
             "com.amazonaws.ecs.task-definition-family": task.family,

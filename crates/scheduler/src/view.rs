@@ -17,12 +17,26 @@ pub struct Counts {
 impl Model {
     /// Counts over the service's tasks.
     pub fn service_counts(&self) -> Counts {
-        self.count(|_| true)
+        self.counts_of(|_| true)
     }
 
     /// Counts over one deployment's tasks.
     pub fn deployment_counts(&self, deployment: &Deployment) -> Counts {
-        self.count(|task| task.deployment_id == deployment.id)
+        self.counts_of(|task| task.deployment_id == deployment.id)
+    }
+
+    /// Counts over the tasks for which `counts` says so.
+    pub fn counts_of(&self, counts: impl Fn(&Task) -> bool) -> Counts {
+        let mut sum = Counts::default();
+        for task in self.live_tasks().filter(|task| counts(task)) {
+            if task.last_status == TaskStatus::Running {
+                sum.running += 1;
+                sum.healthy += u32::from(self.is_healthy(task));
+            } else if task.last_status < TaskStatus::Running {
+                sum.pending += 1;
+            }
+        }
+        sum
     }
 
     /// Whether the service is as it should be: one completed deployment, as many healthy tasks as desired, none stopping.
@@ -55,18 +69,5 @@ impl Model {
     pub fn is_healthy(&self, task: &Task) -> bool {
         let healthy = |target: &Target| target.state == TargetState::Healthy;
         task.desired_status == TaskStatus::Running && self.targets.get(&task.id).is_some_and(healthy)
-    }
-
-    fn count(&self, counts: impl Fn(&Task) -> bool) -> Counts {
-        let mut sum = Counts::default();
-        for task in self.live_tasks().filter(|task| counts(task)) {
-            if task.last_status == TaskStatus::Running {
-                sum.running += 1;
-                sum.healthy += u32::from(self.is_healthy(task));
-            } else if task.last_status < TaskStatus::Running {
-                sum.pending += 1;
-            }
-        }
-        sum
     }
 }

@@ -58,8 +58,3 @@ pub(crate) fn split_revision<'a>(model: &Model, given: &'a str) -> (&'a str, Opt
 pub(crate) fn service_revision(model: &Model, service: &Service, revision: u32) -> String {
     model.arns().service_revision(&service.cluster, &service.name, &format!("{revision:019}"))
 }
-
-/// The ARN of the cluster a task is in, by name.
-pub(crate) fn tasks_cluster(model: &Model, cluster: &str) -> String {
-    model.arns().cluster(cluster)
-}

@@ -1,6 +1,6 @@
 //! Clusters: names that hold the service.
 
-use gimmetime_scheduler::model::{Cluster, Model, ServiceStatus, TaskStatus};
+use gimmetime_scheduler::model::{Cluster, Model, ServiceStatus};
 use serde_json::{Value, json};
 
 use super::arn::{self, DEFAULT_CLUSTER};
@@ -45,12 +45,7 @@ pub(super) fn list(model: &Model, mut parameters: Parameters<'_>) -> Result<Valu
 }
 
 fn view(model: &Model, cluster: &Cluster, with_tags: bool) -> Value {
-    let tasks = model.live_tasks().filter(|task| task.cluster == cluster.name);
-    let (mut running, mut pending) = (0, 0);
-    for task in tasks {
-        running += u32::from(task.last_status == TaskStatus::Running);
-        pending += u32::from(task.last_status < TaskStatus::Running);
-    }
+    let counts = model.counts_of(|task| task.cluster == cluster.name);
     let active = |service: &&gimmetime_scheduler::model::Service| {
         service.cluster == cluster.name && service.status == ServiceStatus::Active
     };
@@ -59,8 +54,8 @@ fn view(model: &Model, cluster: &Cluster, with_tags: bool) -> Value {
         "clusterName": cluster.name,
         "status": "ACTIVE",
         "registeredContainerInstancesCount": 0,
-        "runningTasksCount": running,
-        "pendingTasksCount": pending,
+        "runningTasksCount": counts.running,
+        "pendingTasksCount": counts.pending,
         "activeServicesCount": model.service.iter().filter(active).count(),
         "statistics": [],
         "settings": [],

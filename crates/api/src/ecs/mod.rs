@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use crate::parameters::Parameters;
 use crate::{ApiError, Call, World};
 
-pub(crate) use arn::tasks_cluster;
 pub(crate) use task_view::{container_id, container_status, exit_code};
 
 const OPERATIONS: [&str; 21] = [

@@ -1,7 +1,7 @@
 //! Service deployments: the ledger of what was rolled out and how it ended; and the revisions they lead between.
 
 use gimmetime_clock::Timestamp;
-use gimmetime_scheduler::model::{Model, Service, ServiceDeployment, ServiceDeploymentStatus, TaskStatus};
+use gimmetime_scheduler::model::{Model, Service, ServiceDeployment, ServiceDeploymentStatus};
 use serde_json::{Map, Value, json};
 
 use super::{arn, missing, rollout, service_view};
@@ -188,16 +188,12 @@ fn full(model: &Model, service: &Service, entry: &ServiceDeployment) -> Value {
 fn revision_counts(model: &Model, service: &Service, revision: u32) -> Value {
     let asked = service.deployments.iter().filter(|deployment| deployment.revision == revision);
     let requested: u32 = asked.map(|deployment| service_view::desired(model, service, deployment)).sum();
-    let (mut running, mut pending) = (0, 0);
-    for task in model.live_tasks().filter(|task| task.revision == revision) {
-        running += u32::from(task.last_status == TaskStatus::Running);
-        pending += u32::from(task.last_status < TaskStatus::Running);
-    }
+    let counts = model.counts_of(|task| task.revision == revision);
     json!({
         "arn": arn::service_revision(model, service, revision),
         "requestedTaskCount": requested,
-        "runningTaskCount": running,
-        "pendingTaskCount": pending,
+        "runningTaskCount": counts.running,
+        "pendingTaskCount": counts.pending,
     })
 }
 

@@ -3,7 +3,7 @@
 use gimmetime_scheduler::model::{Exit, Model, Service, StopCode, Task, TaskDefinition, TaskId, TaskStatus};
 use serde_json::{Map, Value, json};
 
-use super::{arn, tags};
+use super::tags;
 use crate::time;
 
 /// Exit codes of processes that a signal ended begin here, as a shell has it.
@@ -29,7 +29,7 @@ pub(super) fn view(model: &Model, task: &Task, with_tags: bool) -> Value {
     let mut view = Map::new();
     let mut put = |name: &str, value: Value| drop(view.insert(name.to_owned(), value));
     put("taskArn", arns.task(&task.cluster, &task.id.0).into());
-    put("clusterArn", arn::tasks_cluster(model, &task.cluster).into());
+    put("clusterArn", arns.cluster(&task.cluster).into());
     put("taskDefinitionArn", arns.task_definition(&task.family, task.revision).into());
     put("group", format!("service:{}", task.service).into());
     put("startedBy", task.deployment_id.clone().into());
