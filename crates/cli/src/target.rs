@@ -52,8 +52,7 @@ pub(crate) async fn connect(
     let endpoint = match home.presence().map_err(engine_failed)? {
         Presence::Running(endpoint) => endpoint,
         Presence::Orphaned { tasks, .. } => {
-            let spec = home.spec().map_err(engine_failed)?.unwrap_or_else(|| place_spec(settings, DEFAULT_LISTEN));
-            let endpoint = home.start(&spec, binary()).await.map_err(engine_failed)?;
+            let endpoint = take_over(settings, &home).await?;
             printer.note(format!(
                 "the engine had died; a new one (pid {}) took over {} tasks that served on",
                 endpoint.pid,
@@ -72,6 +71,12 @@ pub(crate) async fn connect(
         }
     };
     place(settings, endpoint, patience).await
+}
+
+/// A new engine for what a dead one left. If another command starts it at this moment, that one's is as good.
+pub(crate) async fn take_over(settings: &Settings, home: &Home) -> Result<Endpoint, Failure> {
+    let spec = home.spec().map_err(engine_failed)?.unwrap_or_else(|| place_spec(settings, DEFAULT_LISTEN));
+    home.start(&spec, binary()).await.map_err(engine_failed)
 }
 
 /// Says what was found amiss when an engine was started.

@@ -1,12 +1,19 @@
 //! What `up`, `deploy`, `rollback` and `scale` have in common: follow the change, mind whoever is busy, tell the end.
 
+use std::time::Duration;
+
+use gimmetime_engine::Presence;
 use gimmetime_ops::{Operation, OpsError, Outcome, Place, RolloutReport, Run, attach, rollback};
 
 use crate::args::Busy;
 use crate::exit::{Exit, Failure};
 use crate::follow::{Follow, Followed};
 use crate::render::{Printer, rollout};
+use crate::target;
 use crate::verbs::{Context, said};
+
+/// How often it is looked whether the engine that makes a change is still there.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How a change ended: its own result, or that of somebody else's rollout that was followed instead, or of the way back.
 pub(crate) enum Changed<T> {
@@ -40,7 +47,7 @@ pub(crate) async fn make<T>(
             follow.detach();
         }
         let run = follow.run();
-        match follow.until_end(change(run), printer).await? {
+        match to_its_end(context, follow, change(run), printer).await? {
             Followed::Ended(Ok(done)) => return Ok(Changed::Own(done)),
             Followed::Ended(Err(OpsError::Busy(other))) => match choose(&other, busy, printer)? {
                 Choice::Attach => return join(context, place, printer).await.map(Box::new).map(Changed::Other),
@@ -111,11 +118,45 @@ fn choose(other: &gimmetime_ops::Busy, flags: &Busy, printer: &mut Printer) -> R
     Err(Failure::unsure(first).hint("pass --attach to follow it, or --wait to begin after it"))
 }
 
+/// Follows a change, as long as there is an engine that makes it.
+async fn to_its_end<T>(
+    context: &Context,
+    follow: Follow,
+    change: impl Future<Output = Result<T, OpsError>>,
+    printer: &mut Printer,
+) -> Result<Followed<T>, Failure> {
+    tokio::select! {
+        followed = follow.until_end(change, printer) => followed,
+        failure = without_engine(context) => Err(failure),
+    }
+}
+
+/// Returns once somebody took the place down. An engine that died is taken over, and the change goes on.
+async fn without_engine(context: &Context) -> Failure {
+    let home = target::home(&context.settings);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match home.presence().map_err(target::engine_failed) {
+            Ok(Presence::Running(_)) => {}
+            Ok(Presence::Orphaned { .. }) => {
+                if let Err(failure) = target::take_over(&context.settings, &home).await {
+                    return failure;
+                }
+            }
+            Ok(Presence::Stopped | Presence::Absent) => {
+                let words = format!("`{}` was taken down meanwhile", context.settings.name);
+                return Failure::unhealthy(words).hint("gimmetime up");
+            }
+            Err(failure) => return failure,
+        }
+    }
+}
+
 /// Follows the change that is in progress to its end.
 async fn join(context: &Context, place: &Place, printer: &mut Printer) -> Result<RolloutReport, Failure> {
     let follow = Follow::new(&context.who);
     let run = follow.run();
-    match follow.until_end(attach(place, &run), printer).await? {
+    match to_its_end(context, follow, attach(place, &run), printer).await? {
         Followed::Ended(Ok(Some(report))) => Ok(report),
         Followed::Ended(Ok(None)) => Err(Failure::unsure("it ended a moment ago").hint("gimmetime status")),
         Followed::Ended(Err(error)) => Err(error.into()),
@@ -127,7 +168,7 @@ async fn join(context: &Context, place: &Place, printer: &mut Printer) -> Result
 async fn back(context: &Context, place: &Place, to: u32, printer: &mut Printer) -> Result<RolloutReport, Failure> {
     let follow = Follow::new(&context.who);
     let run = follow.run();
-    match follow.until_end(rollback(place, Some(to), &run), printer).await? {
+    match to_its_end(context, follow, rollback(place, Some(to), &run), printer).await? {
         Followed::Ended(report) => Ok(report?),
         Followed::RollBack { .. } => Err(Failure::unsure("interrupted; the way back goes on").hint("gimmetime status")),
     }
