@@ -48,9 +48,7 @@ fn with_decimals(moment: Timestamp, decimals: usize) -> String {
         write_digits(&mut text[at..at + 2], u64::from(part));
     }
     write_digits(&mut text[20..], u64::from(moment.subsec_nanos()));
-    let mut text = String::from_utf8_lossy(&text[..20 + decimals]).into_owned();
-    text.push('Z');
-    text
+    text[..20 + decimals].iter().chain(b"Z").copied().map(char::from).collect()
 }
 
 /// Nanoseconds of an optional `.digits`, and what follows.
