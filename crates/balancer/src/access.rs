@@ -181,8 +181,8 @@ struct Seconds(Option<Duration>);
 impl Display for Seconds {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Some(took) = self.0 else { return out.write_str("-1") };
-        let millis = (took + Duration::from_micros(500)).as_millis();
-        write!(out, "{}.{:03}", millis / 1000, millis % 1000)
+        let rounded = took + Duration::from_micros(500);
+        write!(out, "{}.{:03}", rounded.as_secs(), rounded.subsec_millis())
     }
 }
 
@@ -222,11 +222,13 @@ impl<T: AsRef<[u8]>> Display for Escaped<T> {
         let is_plain = |byte: &u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
         let bytes = self.0.as_ref();
         let shown = &bytes[..bytes.len().min(SHOWN_LIMIT)];
-        for run in shown.chunk_by(|one, next| is_plain(one) == is_plain(next)) {
-            match str::from_utf8(run) {
-                Ok(text) if run.iter().all(is_plain) => out.write_str(text)?,
-                _ => run.iter().try_for_each(|byte| write!(out, "\\x{byte:02X}"))?,
-            }
+        for part in shown.split_inclusive(|byte| !is_plain(byte)) {
+            let (plain, odd) = match part {
+                [plain @ .., odd] if !is_plain(odd) => (plain, Some(odd)),
+                plain => (plain, None),
+            };
+            out.write_str(str::from_utf8(plain).expect("plain bytes are ASCII"))?;
+            odd.map_or(Ok(()), |odd| write!(out, "\\x{odd:02X}"))?;
         }
         Ok(())
     }
@@ -301,6 +303,15 @@ mod tests {
              \"- http://127.0.0.1:8080- -\" \"-\" - - arn:g \"-\" \"-\" \"-\" -1 \
              2018-07-02T22:43:20.186641Z \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" TID_0000000000000abc\n"
         );
+    }
+
+    #[test]
+    fn whatever_a_client_says_stays_one_field_of_one_line() {
+        let escape = |bytes: &[u8]| Escaped(bytes).to_string();
+        assert_eq!(escape(b"curl/8 (x)"), "curl/8 (x)");
+        assert_eq!(escape(b"\"a\\\n\xff b"), "\\x22a\\x5C\\x0A\\xFF b");
+        assert_eq!(escape(b""), "");
+        assert_eq!(escape(&[b'x'; SHOWN_LIMIT + 1]).len(), SHOWN_LIMIT);
     }
 
     #[test]
