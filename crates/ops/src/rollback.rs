@@ -7,7 +7,10 @@ use crate::observe;
 use crate::place::{Place, Run};
 use crate::release::{Registered, Release, ReleaseOutcome, releases};
 use crate::rollout::arn_of_revision;
-use crate::snapshot::AttemptView;
+use crate::snapshot::{AttemptView, revision_of};
+
+/// Most releases that an error lists.
+const LISTED: usize = 10;
 
 /// Goes back to `asked`, or to the last successful release before the one that serves.
 ///
@@ -17,11 +20,15 @@ use crate::snapshot::AttemptView;
 /// [`OpsError::AlreadyRolledBack`] without `asked`, when the service has just rolled itself back.
 pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<RolloutReport, OpsError> {
     let service = observe::service(place).await?;
-    let known = releases(place).await?;
-    let mut attempts = observe::attempts(place).await?;
-    attempts.truncate(1);
-    observe::resolve_revisions(place, &mut attempts).await?;
-    let release = choose(&known, service.revision(), asked, given_up(&attempts, &known))?;
+    let release = if let Some(asked) = asked {
+        known_number(&observe::revisions(place, usize::MAX).await?, asked)?
+    } else {
+        let known = releases(place).await?;
+        let mut attempts = observe::attempts(place).await?;
+        attempts.truncate(1);
+        observe::resolve_revisions(place, &mut attempts).await?;
+        choose(&known, service.revision(), given_up(&attempts, &known))?
+    };
     let arn = arn_of_revision(&service, release)
         .ok_or(OpsError::Incomplete { doing: "roll back", missing: "a revision in the task definition's ARN" })?;
     Box::pin(replace(place, run, Operation::Rollback, &service, Registered { arn, release }, None)).await
@@ -38,13 +45,18 @@ fn given_up(attempts: &[AttemptView], known: &[Release]) -> Option<u32> {
     (newest.outcome == ReleaseOutcome::RolledBack).then_some(newest.number)
 }
 
-/// Which release to go back to: pure. `rolled_back` is the release that the service itself has just given up.
-fn choose(known: &[Release], serving: u32, asked: Option<u32>, rolled_back: Option<u32>) -> Result<u32, OpsError> {
-    if let Some(asked) = asked {
-        let is_known = known.iter().any(|release| release.number == asked);
-        let available = || known.iter().map(|release| release.number).collect();
-        return if is_known { Ok(asked) } else { Err(OpsError::NoSuchRelease { asked, available: available() }) };
+/// The number asked for, if there is such a release, however old: pure.
+fn known_number(arns: &[String], asked: u32) -> Result<u32, OpsError> {
+    let mut available: Vec<u32> = arns.iter().filter_map(|arn| revision_of(arn)).collect();
+    if available.contains(&asked) {
+        return Ok(asked);
     }
+    available.truncate(LISTED);
+    Err(OpsError::NoSuchRelease { asked, available })
+}
+
+/// Which release to go back to: pure. `rolled_back` is the release that the service itself has just given up.
+fn choose(known: &[Release], serving: u32, rolled_back: Option<u32>) -> Result<u32, OpsError> {
     if let Some(failed) = rolled_back.filter(|failed| serving < *failed) {
         return Err(OpsError::AlreadyRolledBack { failed, serving });
     }
@@ -78,8 +90,8 @@ mod tests {
     #[test]
     fn goes_to_the_last_successful_release_before_the_one_that_serves() {
         let known = [release(1, Succeeded), release(2, Succeeded), release(3, Failed), release(4, Succeeded)];
-        assert_eq!(choose(&known, 4, None, None).unwrap(), 2);
-        assert_eq!(choose(&known, 2, None, None).unwrap(), 1);
+        assert_eq!(choose(&known, 4, None).unwrap(), 2);
+        assert_eq!(choose(&known, 2, None).unwrap(), 1);
     }
 
     #[test]
@@ -91,24 +103,27 @@ mod tests {
             ..AttemptView::default()
         };
         for ledger in [vec![attempt(15, "ROLLBACK_SUCCESSFUL"), attempt(14, "SUCCESSFUL")], Vec::new()] {
-            let refused = choose(&known, 14, None, given_up(&ledger, &known)).unwrap_err();
+            let refused = choose(&known, 14, given_up(&ledger, &known)).unwrap_err();
             assert!(matches!(refused, OpsError::AlreadyRolledBack { failed: 15, serving: 14 }), "{refused}");
         }
         assert_eq!(given_up(&[attempt(15, "ROLLBACK_IN_PROGRESS")], &known), Some(15));
         assert_eq!(given_up(&[attempt(13, "SUCCESSFUL")], &known), None);
-        assert_eq!(choose(&known, 14, Some(13), Some(15)).unwrap(), 13);
     }
 
     #[test]
     fn an_unknown_number_names_those_there_are() {
-        let known = [release(2, Succeeded), release(1, Succeeded)];
-        let refused = choose(&known, 2, Some(7), None).unwrap_err();
-        assert_eq!(refused.to_string(), "there is no release r7 to go back to, only r2, r1\nhint: gimmetime releases");
+        let arns: Vec<String> = (1..=200).rev().map(|number| format!("arn:task-definition/web:{number}")).collect();
+        assert_eq!(known_number(&arns, 3).unwrap(), 3);
+        let refused = known_number(&arns[198..], 7).unwrap_err();
+        assert!(
+            matches!(&refused, OpsError::NoSuchRelease { asked: 7, available } if *available == [2, 1]),
+            "{refused}"
+        );
     }
 
     #[test]
     fn with_nothing_known_to_have_worked_it_says_so() {
-        let refused = choose(&[release(1, Unknown), release(2, Succeeded)], 2, None, None).unwrap_err();
+        let refused = choose(&[release(1, Unknown), release(2, Succeeded)], 2, None).unwrap_err();
         assert!(matches!(refused, OpsError::NothingToRollBackTo { serving: 2 }), "{refused}");
     }
 
@@ -119,7 +134,7 @@ mod tests {
         ) {
             let kinds = [Succeeded, Failed, RolledBack, Unknown];
             let known: Vec<Release> = outcomes.iter().zip(1..).map(|(kind, n)| release(n, kinds[*kind])).collect();
-            if let Ok(chosen) = choose(&known, serving, None, None) {
+            if let Ok(chosen) = choose(&known, serving, None) {
                 prop_assert!(chosen < serving);
                 let chosen = known.iter().find(|release| release.number == chosen).unwrap();
                 prop_assert_eq!(chosen.outcome, Succeeded);
