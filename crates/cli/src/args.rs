@@ -69,7 +69,7 @@ pub(crate) struct Common {
     pub(crate) no_color: bool,
     /// Print help
     #[arg(long, short = 'h', global = true, action = clap::ArgAction::HelpShort)]
-    help: Option<bool>,
+    pub(crate) help: Option<bool>,
 }
 
 /// `-o`
@@ -260,7 +260,7 @@ pub(crate) enum Image {
 /// `serve`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
-    /// Where to listen [default: 0.0.0.0:$PORT, or 0.0.0.0:8080]
+    /// Where to listen [default: $HOST:$PORT, or 0.0.0.0:8080]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
     /// Threads, one epoll loop each

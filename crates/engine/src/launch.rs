@@ -20,6 +20,8 @@ pub(crate) const HOME: &str = "GIMMETIME_HOME";
 pub(crate) const TASK: &str = "GIMMETIME_TASK";
 /// Where a task listens.
 pub(crate) const PORT: &str = "PORT";
+/// On which address it listens, if it heeds that: it is then not reached past the balancer.
+const HOST: &str = "HOST";
 /// Where a task asks about itself, as on Fargate.
 const METADATA: &str = "ECS_CONTAINER_METADATA_URI_V4";
 /// The longest secret read, in bytes: as AWS Secrets Manager has it.
@@ -48,6 +50,8 @@ impl Launcher<'_> {
     pub(crate) fn launch(&mut self, task: &Task, definition: &TaskDefinition) -> Result<Launched, String> {
         let (program, arguments) = self.programs.prepare(definition)?;
         let mut environment = program.environment.clone();
+        // A custom of services, which a definition may overrule.
+        environment.insert(HOST.to_owned(), Ipv4Addr::LOCALHOST.to_string());
         environment.extend(definition.environment.clone());
         environment.extend(secrets(&definition.secrets)?);
         let port = self.ports.allocate(&task.id).map_err(|error| refused("find a port", &error))?;

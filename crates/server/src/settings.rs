@@ -1,6 +1,6 @@
 //! What was asked for, resolved once: arguments over environment over defaults.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// What `--help` says.
@@ -10,7 +10,7 @@ Serves the current time over HTTP.
 usage: gimmetime-server [--listen ADDR] [--threads N]
 
   --listen ADDR   address and port to listen on, such as 127.0.0.1:8080 or [::]:8080
-                  (default: 0.0.0.0:$PORT, or 0.0.0.0:8080 where PORT is not set)
+                  (default: $HOST:$PORT, or 0.0.0.0:8080 where they are not set)
   --threads N     event loops, 1 to 256 (default 1)
   --version       says which version this is
   --help          says this
@@ -91,8 +91,8 @@ pub enum SettingsError {
 
 /// The settings that `args` (without the program's name) and the environment ask for.
 ///
-/// `env` gives the value of a variable: `PORT`, unless `--listen` is there, and `ECS_CONTAINER_METADATA_URI_V4`, whose last
-/// path segment begins with the task's id, and thus with the instance's.
+/// `env` gives the value of a variable: `PORT` and `HOST`, unless `--listen` is there, and
+/// `ECS_CONTAINER_METADATA_URI_V4`, whose last path segment begins with the task's id, and thus with the instance's.
 pub fn settings_from(
     args: impl IntoIterator<Item = String>,
     env: impl Fn(&str) -> Option<String>,
@@ -111,7 +111,7 @@ pub fn settings_from(
         }
     }
     Ok(Settings {
-        listen: address(listen, env("PORT"))?,
+        listen: address(listen, env("HOST"), env("PORT"))?,
         threads: threads.map_or(Ok(1), thread_count)?,
         instance: instance(env("ECS_CONTAINER_METADATA_URI_V4").as_deref())?,
         limits: Limits::default(),
@@ -124,7 +124,8 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn address(listen: Option<String>, port: Option<String>) -> Result<SocketAddr, SettingsError> {
+/// `$HOST` is the custom of those who hand out `$PORT`; some shells put a name there, which is then no address for us.
+fn address(listen: Option<String>, host: Option<String>, port: Option<String>) -> Result<SocketAddr, SettingsError> {
     if let Some(listen) = listen {
         return listen.parse().map_err(|_| SettingsError::Listen(listen));
     }
@@ -132,7 +133,8 @@ fn address(listen: Option<String>, port: Option<String>) -> Result<SocketAddr, S
         None => DEFAULT_PORT,
         Some(port) => port.parse().map_err(|_| SettingsError::Port(port))?,
     };
-    Ok((Ipv4Addr::UNSPECIFIED, port).into())
+    let host = host.and_then(|host| host.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    Ok((host, port).into())
 }
 
 fn thread_count(typed: String) -> Result<usize, SettingsError> {
@@ -172,6 +174,8 @@ mod tests {
     fn an_argument_beats_the_environment_beats_the_default() {
         listens(&[], &[], "0.0.0.0:8080");
         listens(&[], &[("PORT", "9000")], "0.0.0.0:9000");
+        listens(&[], &[("PORT", "9000"), ("HOST", "127.0.0.1")], "127.0.0.1:9000");
+        listens(&[], &[("HOST", "a-shell-put-its-name-here")], "0.0.0.0:8080");
         listens(&["--listen", "127.0.0.1:1"], &[("PORT", "9000")], "127.0.0.1:1");
         listens(&["--listen=[::1]:2"], &[("PORT", "nonsense")], "[::1]:2");
         assert_eq!(resolve(&["--threads", "4"], &[]).unwrap().threads, 4);

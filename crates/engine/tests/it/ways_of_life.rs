@@ -38,7 +38,7 @@ async fn a_task_gets_nothing_of_the_engine_and_no_privilege() {
     let text = String::from_utf8(environment).unwrap();
     let variables: BTreeSet<&str> = text.split('\0').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
     let expected =
-        ["ECS_CONTAINER_METADATA_URI_V4", "FROM_IMAGE", "GIMMETIME_HOME", "GIMMETIME_TASK", "GREETING", "PORT"];
+        ["ECS_CONTAINER_METADATA_URI_V4", "FROM_IMAGE", "GIMMETIME_HOME", "GIMMETIME_TASK", "GREETING", "HOST", "PORT"];
     assert_eq!(variables, BTreeSet::from(expected));
     let metadata = format!("ECS_CONTAINER_METADATA_URI_V4={}/v4/{id}-1", endpoint.url);
     assert!(text.contains(&metadata), "{text}");
