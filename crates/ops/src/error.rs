@@ -42,7 +42,7 @@ pub enum OpsError {
     #[error(transparent)]
     Busy(#[from] Busy),
     /// No such release.
-    #[error("there is no release r{asked} to go back to, only {}\nhint: gimmetime releases", list(.available))]
+    #[error("there is no release r{asked}, only {}\nhint: gimmetime releases", list(.available))]
     NoSuchRelease {
         /// What was asked for.
         asked: u32,

@@ -9,6 +9,7 @@ use crate::error::OpsError;
 use crate::evidence;
 use crate::observe::{self, Observer};
 use crate::place::Place;
+use crate::release::{ReleaseOutcome, releases};
 use crate::rollout::arn_of_revision;
 use crate::snapshot::{RolloutState, Snapshot, TaskView};
 use crate::tags;
@@ -34,6 +35,11 @@ pub enum Answer {
     Wrong(Box<Diagnosis>),
     /// All is well now; this failed last, or is what was asked for.
     Past(Box<Diagnosis>),
+    /// No failure of the release that was asked for is known.
+    NoFailure {
+        /// Which.
+        release: u32,
+    },
     /// All is well, and no failure is known.
     Healthy {
         /// The release that serves.
@@ -55,7 +61,13 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
         Some(release) => recorded(place, &snapshot, release).await,
         None => None,
     };
-    if subject.tasks.is_empty() && recorded.is_none() && !is_wrong_now && !matches!(question, Question::Release(_)) {
+    let nothing_known = subject.tasks.is_empty() && recorded.is_none();
+    if let (Question::Release(release), true) = (question, nothing_known)
+        && !has_failed(place, release).await?
+    {
+        return Ok(Answer::NoFailure { release });
+    }
+    if nothing_known && !is_wrong_now && !matches!(question, Question::Release(_)) {
         let service = &snapshot.service;
         let (release, healthy, desired) = (service.revision(), snapshot.healthy(), service.desired);
         return Ok(Answer::Healthy { release, healthy, desired });
@@ -64,6 +76,18 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
     let evidence = collect(place, &snapshot, release, subject.tasks, recorded, is_wrong_now).await;
     let diagnosis = Box::new(diagnose(&evidence));
     Ok(if is_wrong_now { Answer::Wrong(diagnosis) } else { Answer::Past(diagnosis) })
+}
+
+/// Whether the ledger says that a release failed.
+async fn has_failed(place: &Place, release: u32) -> Result<bool, OpsError> {
+    let known = releases(place).await?;
+    match known.iter().find(|known| known.number == release) {
+        Some(known) => Ok(matches!(known.outcome, ReleaseOutcome::RolledBack | ReleaseOutcome::Failed)),
+        None => {
+            let available = known.iter().map(|known| known.number).collect();
+            Err(OpsError::NoSuchRelease { asked: release, available })
+        }
+    }
 }
 
 /// Which failure the question is about.

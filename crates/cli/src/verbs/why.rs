@@ -31,6 +31,11 @@ pub(crate) async fn run(context: &Context, args: &Why, printer: &mut Printer) ->
                 )),
             )
         }
+        Answer::NoFailure { release } => {
+            said(printer.json(&json!({ "state": "no_failure", "release": release })))?;
+            let tick = printer.paint(Tone::Good, "✔");
+            said(printer.text(format!("{tick} no failure of r{release} is known")))
+        }
         Answer::Past(diagnosis) => {
             said(printer.json(&json!({ "state": "past", "diagnosis": diagnosis })))?;
             let words = format!("all is well now; r{} failed before:", diagnosis.release);
