@@ -1,5 +1,7 @@
 //! Collects what a diagnosis needs. What cannot be had is left out: half the evidence is better than none.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
 use gimmetime_clock::Timestamp;
 
@@ -8,7 +10,7 @@ use crate::diagnosis::{Evidence, EvidenceLine};
 use crate::observe;
 use crate::place::{CONTAINER, Place};
 use crate::progress::Tracker;
-use crate::snapshot::{Snapshot, TaskView};
+use crate::snapshot::{RolloutState, Snapshot, TaskView};
 
 /// Most tasks whose output is read for one diagnosis: they fail alike.
 pub(crate) const TASKS: usize = 4;
@@ -17,8 +19,15 @@ const LINES: i32 = 30;
 
 /// What the tracker of a change saw.
 pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -> Evidence {
-    let failed: Vec<TaskView> = tracker.failed().cloned().collect();
-    let of = snapshot.tasks.iter().filter(|task| task.revision == release).count();
+    let mut failed: Vec<TaskView> = tracker.failed().cloned().collect();
+    if failed.is_empty() {
+        failed = given_up(snapshot);
+    }
+    let deployments: BTreeSet<_> = failed.iter().map(|task| &task.deployment).collect();
+    let together = |task: &&TaskView| {
+        task.revision == release && (deployments.is_empty() || deployments.contains(&task.deployment))
+    };
+    let of = snapshot.tasks.iter().filter(together).count();
     Evidence {
         release,
         of: of.max(failed.len()),
@@ -27,6 +36,15 @@ pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -
         events: snapshot.service.events.clone(),
         ..Evidence::default()
     }
+}
+
+/// The failed tasks of a deployment that was given up before this change: why none of its tasks will come.
+fn given_up(snapshot: &Snapshot) -> Vec<TaskView> {
+    let primary = snapshot.service.primary().filter(|primary| primary.state == RolloutState::Failed);
+    let of_it = |task: &&TaskView| {
+        task.has_failed() && primary.is_some_and(|primary| task.deployment.as_ref() == Some(&primary.id))
+    };
+    snapshot.tasks.iter().filter(of_it).cloned().collect()
 }
 
 /// The last lines a task wrote.

@@ -107,7 +107,9 @@ fn release(
     let attempt = attempts.iter().find(|attempt| attempt.revision == Some(number));
     let recorded = label(tags::OUTCOME).map(|word| ReleaseOutcome::from_word(&word));
     let outcome = attempt.map(|attempt| ReleaseOutcome::from_status(&attempt.status)).or(recorded);
-    let cause = label(tags::CAUSE).and_then(|value| tags::decode(&value).remove("cause"));
+    // What served after all has no cause of a failure any more.
+    let failed = matches!(outcome, Some(ReleaseOutcome::RolledBack | ReleaseOutcome::Failed));
+    let cause = label(tags::CAUSE).filter(|_| failed).and_then(|value| tags::decode(&value).remove("cause"));
     Release {
         number,
         digest: digest.or_else(|| label(tags::DIGEST)),
@@ -292,5 +294,13 @@ mod tests {
         assert_eq!(release.cause.as_deref(), Some("the process answers 500 on its health path"));
         assert_eq!(release.outcome, ReleaseOutcome::RolledBack);
         assert!(release.serving);
+    }
+
+    #[test]
+    fn a_release_that_served_after_all_bears_no_cause() {
+        let labels = BTreeMap::from([(tags::CAUSE.to_owned(), "cause=hangs because=x".to_owned())]);
+        let cause = |status: &str| release(3, None, &labels, &[attempt(3, status)], None).cause;
+        assert_eq!(cause("SUCCESSFUL"), None);
+        assert!(cause("ROLLBACK_SUCCESSFUL").is_some());
     }
 }

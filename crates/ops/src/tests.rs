@@ -231,7 +231,11 @@ impl Play {
     }
 
     fn list_tasks(&self, stopped: bool) -> Reply {
-        let failed = matches!(self.fate, Fate::Exits | Fate::Fails) && 1 < self.deployments;
+        let failed = match self.fate {
+            Fate::Exits => 1 < self.deployments,
+            Fate::Fails => 0 < self.deployments,
+            _ => false,
+        };
         let dead = || failed.then(|| format!("{:032x}", 0xdead)).into_iter().collect();
         let ids: Vec<String> = if stopped { dead() } else { self.tasks() };
         let arns: Vec<String> = ids.iter().map(|id| format!("{ARN}task/web/{id}")).collect();

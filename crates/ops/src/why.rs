@@ -80,14 +80,12 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
 
 /// Whether the ledger says that a release failed.
 async fn has_failed(place: &Place, release: u32) -> Result<bool, OpsError> {
-    let known = releases(place).await?;
-    match known.iter().find(|known| known.number == release) {
-        Some(known) => Ok(matches!(known.outcome, ReleaseOutcome::RolledBack | ReleaseOutcome::Failed)),
-        None => {
-            let available = known.iter().map(|known| known.number).collect();
-            Err(OpsError::NoSuchRelease { asked: release, available })
-        }
-    }
+    let all = releases(place).await?;
+    let Some(known) = all.iter().find(|known| known.number == release) else {
+        let available = all.iter().map(|known| known.number).collect();
+        return Err(OpsError::NoSuchRelease { asked: release, available });
+    };
+    Ok(matches!(known.outcome, ReleaseOutcome::RolledBack | ReleaseOutcome::Failed))
 }
 
 /// Which failure the question is about.

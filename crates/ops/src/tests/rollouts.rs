@@ -98,6 +98,13 @@ async fn a_failure_without_a_way_back_tells_whether_anything_serves() {
     let (place, _, _) = stage(Fate::Fails).await;
     let first = crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
     assert_eq!(first.rollout.outcome, Outcome::FailedNotServing);
+    let scaled = crate::scale(&place, 3, &run().0).await.unwrap();
+    assert_eq!(scaled.outcome, Outcome::FailedNotServing);
+    let cause = scaled.cause.unwrap();
+    assert_eq!(
+        (cause.sentence.as_str(), cause.because.as_str()),
+        ("the process exits 1 at start", "EssentialContainerExited, 1 of 1")
+    );
 }
 
 #[tokio::test]
