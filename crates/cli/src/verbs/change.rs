@@ -47,10 +47,14 @@ pub(crate) async fn make<T>(
             follow.detach();
         }
         let run = follow.run();
-        match to_its_end(context, follow, change(run), printer).await? {
+        match Box::pin(to_its_end(context, follow, change(run), printer)).await? {
             Followed::Ended(Ok(done)) => return Ok(Changed::Own(done)),
             Followed::Ended(Err(OpsError::Busy(other))) => match choose(&other, busy, printer)? {
-                Choice::Attach => return join(context, place, printer).await.map(Box::new).map(Changed::Other),
+                Choice::Attach => {
+                    let over = || Failure::unsure("it ended a moment ago").hint("gimmetime status");
+                    let report = join(context, place, printer).await?.ok_or_else(over)?;
+                    return Ok(Changed::Other(Box::new(report)));
+                }
                 Choice::Wait => drop(join(context, place, printer).await?),
             },
             Followed::Ended(Err(error)) => return Err(error.into()),
@@ -152,15 +156,13 @@ async fn without_engine(context: &Context) -> Failure {
     }
 }
 
-/// Follows the change that is in progress to its end.
-async fn join(context: &Context, place: &Place, printer: &mut Printer) -> Result<RolloutReport, Failure> {
+/// Follows the change that is in progress to its end; None if it has ended meanwhile.
+async fn join(context: &Context, place: &Place, printer: &mut Printer) -> Result<Option<RolloutReport>, Failure> {
     let follow = Follow::new(&context.who);
     let run = follow.run();
-    match to_its_end(context, follow, attach(place, &run), printer).await? {
-        Followed::Ended(Ok(Some(report))) => Ok(report),
-        Followed::Ended(Ok(None)) => Err(Failure::unsure("it ended a moment ago").hint("gimmetime status")),
-        Followed::Ended(Err(error)) => Err(error.into()),
-        Followed::RollBack { to } => Box::pin(back(context, place, to, printer)).await,
+    match Box::pin(to_its_end(context, follow, attach(place, &run), printer)).await? {
+        Followed::Ended(report) => Ok(report?),
+        Followed::RollBack { to } => Box::pin(back(context, place, to, printer)).await.map(Some),
     }
 }
 
@@ -168,7 +170,7 @@ async fn join(context: &Context, place: &Place, printer: &mut Printer) -> Result
 async fn back(context: &Context, place: &Place, to: u32, printer: &mut Printer) -> Result<RolloutReport, Failure> {
     let follow = Follow::new(&context.who);
     let run = follow.run();
-    match to_its_end(context, follow, rollback(place, Some(to), &run), printer).await? {
+    match Box::pin(to_its_end(context, follow, rollback(place, Some(to), &run), printer)).await? {
         Followed::Ended(report) => Ok(report?),
         Followed::RollBack { .. } => Err(Failure::unsure("interrupted; the way back goes on").hint("gimmetime status")),
     }

@@ -2,8 +2,8 @@
 //! served.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Command};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -31,8 +31,8 @@ impl Held {
     }
 
     /// Starts the deployment, and returns once only the old tasks keep it from its end.
-    fn deploying(&self) -> Child {
-        let deploy = self.place.start(&["deploy"]);
+    fn deploying(&self) -> Background {
+        let deploy = Background::start(&self.place, &["deploy"]);
         eventually("the new release serves everyone", || {
             let is_new = |pid: &u32| !self.old.contains(pid);
             let running = self.place.task_pids();
@@ -58,23 +58,48 @@ impl Drop for Held {
     }
 }
 
-fn ended(child: Child) -> Ran {
-    Ran::of(child.wait_with_output().unwrap())
+/// A command that runs, and what it said so far.
+struct Background {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Background {
+    fn start(place: &Place, args: &[&str]) -> Self {
+        let mut child = place.start(args);
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr, said: String::new() }
+    }
+
+    /// Returns once it said these words on standard error.
+    #[track_caller]
+    fn says(&mut self, words: &str) {
+        let before = self.said.len();
+        while !self.said[before..].contains(words) {
+            assert_ne!(self.stderr.read_line(&mut self.said).unwrap(), 0, "no `{words}` in {}", self.said);
+        }
+    }
+
+    fn ended(mut self) -> Ran {
+        self.stderr.read_to_string(&mut self.said).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        Ran { stderr: self.said, ..Ran::of(output) }
+    }
 }
 
 #[test]
 fn two_ups_at_once_make_one_service_and_both_report_it() {
     let place = Place::new();
-    let ups = [(); 2].map(|()| place.start(&["up", "--output", "json"]));
-    let pids = ups.map(|up| {
-        let up = ended(up);
+    let ups = [(); 2].map(|()| Background::start(&place, &["up", "--output", "json"]));
+    let said = ups.map(|up| {
+        let up = up.ended();
         up.ends(0);
         let report: serde_json::Value = serde_json::from_str(&up.stdout).unwrap();
-        assert_eq!(report["rollout"]["release"], 1, "{report:#}");
-        report["engine"]["pid"].clone()
+        (report["engine"]["pid"].clone(), report["rollout"]["release"].clone())
     });
-    assert_eq!(pids[0], pids[1]);
-    assert_eq!(pids[0], place.supervisor());
+    assert_eq!(said[0], said[1]);
+    assert_eq!(said[0].0, place.supervisor());
     place.must(&["status"]).says("2 of 2");
     assert_eq!(place.task_pids().len(), 2);
 }
@@ -91,25 +116,17 @@ fn two_deploys_at_once_the_second_says_who_is_busy_attaches_or_waits() {
         let busy = place.run(args);
         busy.ends(2).says("deploy r2, since ").says("hint: pass --attach to follow it, or --wait to begin after it");
     }
-    let mut attached = place.start(&["deploy", "--attach"]);
-    let mut waiting = place.start(&["deploy", "--wait"]);
-    said(&mut attached, "following deploy r2");
-    said(&mut waiting, "waiting: ");
+    let mut attached = Background::start(place, &["deploy", "--attach"]);
+    let mut waiting = Background::start(place, &["deploy", "--wait"]);
+    attached.says("following deploy r2");
+    waiting.says("waiting: ");
     held.let_go();
 
-    ended(first).ends(0).says("r1 → r2").says(" 0 failed");
-    ended(attached).ends(0).says("✔");
-    ended(waiting).ends(0).says("r2 → r3").says(" 0 failed");
+    first.ended().ends(0).says("r1 → r2").says(" 0 failed");
+    attached.ended().ends(0).says("✔");
+    waiting.ended().ends(0).says("r2 → r3").says(" 0 failed");
     assert_eq!(place.get("/greeting").unwrap().body, "third");
     assert_eq!(place.json(&["releases"])["releases"].as_array().unwrap().len(), 3, "the refused left no release");
-}
-
-/// Returns once the command said these words on standard error; what it says later is read and forgotten.
-#[track_caller]
-fn said(child: &mut Child, words: &str) {
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(lines.by_ref().any(|line| line.unwrap().contains(words)), "it never said `{words}`");
-    std::thread::spawn(move || lines.count());
 }
 
 #[test]
@@ -117,12 +134,12 @@ fn an_interrupted_deploy_detaches_and_the_next_command_follows_it_to_its_end() {
     for interruption in [Signal::INT, Signal::TERM] {
         let held = Held::ready();
         let deploy = held.deploying();
-        signal(deploy.id(), interruption);
-        ended(deploy).ends(2).says("detached: the rollout of r2 goes on").says("gimmetime status --watch");
-        let mut again = held.place.start(&["deploy"]);
-        said(&mut again, "following deploy r2");
+        signal(deploy.child.id(), interruption);
+        deploy.ended().ends(2).says("detached: the rollout of r2 goes on").says("gimmetime status --watch");
+        let mut again = Background::start(&held.place, &["deploy"]);
+        again.says("following deploy r2");
         held.let_go();
-        ended(again).ends(0).says("r1 → r2");
+        again.ended().ends(0).says("r1 → r2");
         held.place.must(&["deploy"]).says("r2 runs this digest with these settings already");
     }
 }
@@ -130,13 +147,13 @@ fn an_interrupted_deploy_detaches_and_the_next_command_follows_it_to_its_end() {
 #[test]
 fn a_killed_deploy_goes_on_and_the_next_command_follows_it_to_its_end() {
     let held = Held::ready();
-    let mut deploy = held.deploying();
-    deploy.kill().unwrap();
-    deploy.wait().unwrap();
-    let mut up = held.place.start(&["up"]);
-    said(&mut up, "following deploy r2");
+    let deploy = held.deploying();
+    kill(deploy.child.id());
+    deploy.ended();
+    let mut up = Background::start(&held.place, &["up"]);
+    up.says("following deploy r2");
     held.let_go();
-    ended(up).ends(0).says("2 of 2 healthy");
+    up.ended().ends(0).says("2 of 2 healthy");
     assert_eq!(held.place.get("/greeting").unwrap().body, "new");
     let releases = held.place.json(&["releases"])["releases"].clone();
     assert_eq!((&releases[0]["number"], &releases[0]["serving"]), (&json!(2), &json!(true)));
@@ -147,11 +164,11 @@ fn a_killed_deploy_goes_on_and_the_next_command_follows_it_to_its_end() {
 fn a_detached_deploy_returns_at_once() {
     let held = Held::ready();
     held.place.run(&["deploy", "--detach"]).ends(2).says("detached: the rollout of r2 goes on");
-    let mut again = held.place.start(&["deploy"]);
-    said(&mut again, "following deploy r2");
+    let mut again = Background::start(&held.place, &["deploy"]);
+    again.says("following deploy r2");
     eventually("the new release runs", || held.place.task_pids().is_disjoint(&held.old).then_some(()));
     held.let_go();
-    ended(again).ends(0);
+    again.ended().ends(0);
 }
 
 #[test]
@@ -160,23 +177,23 @@ fn down_while_deploying_takes_everything_down_and_the_deploy_ends() {
     place.serve_task("");
     place.must(&["up"]);
     place.serve_task("deaf");
-    let deploy = place.start(&["deploy"]);
+    let deploy = Background::start(&place, &["deploy"]);
     eventually("its tasks run", || (place.task_pids().len() == 4).then_some(()));
     let mut processes = place.task_pids();
     processes.extend([place.supervisor(), place.plane()]);
     place.must(&["down"]).says("left: nothing");
     assert!(processes.into_iter().all(|pid| !runs(pid)));
     assert!(!place.state().exists());
-    ended(deploy).ends(3).says("error: `gimmetime` was taken down meanwhile").says("hint: gimmetime up");
+    deploy.ended().ends(3).says("error: `gimmetime` was taken down meanwhile").says("hint: gimmetime up");
 }
 
 #[test]
 fn two_downs_at_once_both_end_well() {
     let place = Place::new();
     place.must(&["up"]);
-    let downs = [(); 2].map(|()| place.start(&["down"]));
+    let downs = [(); 2].map(|()| Background::start(&place, &["down"]));
     for down in downs {
-        ended(down).ends(0);
+        down.ended().ends(0);
     }
     assert!(!place.state().exists());
 }
@@ -194,7 +211,7 @@ fn killed_tasks_cost_no_idempotent_request() {
             let tasks = place.task_pids();
             (tasks.len() == 3 && !tasks.contains(&victim)).then_some(())
         });
-        eventually("and the new one is healthy", || (place.json(&["status"])["healthy"] == 3).then_some(()));
+        eventually("and the new one is healthy", || place.is_steady());
         clients.go_on(30);
     }
     clients.leave().nothing_amiss();
@@ -235,10 +252,10 @@ fn a_killed_supervisor_stops_nothing_and_the_next_command_takes_over_the_same_pr
 
     // In the middle of a rollout too.
     place.settings(&task_settings("env = { GREETING = \"new\" }"));
-    let deploy = place.start(&["deploy"]);
-    eventually("a new task is there", || (!place.task_pids().is_subset(&tasks)).then_some(()));
+    let mut deploy = Background::start(&place, &["deploy"]);
+    deploy.says("r1 → r2");
     kill(place.supervisor());
-    ended(deploy).ends(0).says("r1 → r2");
+    deploy.ended().ends(0).says("r1 → r2");
     assert_eq!(place.get("/greeting").unwrap().body, "new");
     clients.leave().nothing_amiss();
 }
@@ -265,7 +282,7 @@ fn an_unreadable_state_is_kept_aside_and_the_one_before_it_found_with_all_tasks(
     std::fs::write(place.state().join("state.json"), corrupt).unwrap();
     place.must(&["status"]).says("note: ").says("state.json.corrupt-").says("went back to the state before it");
     assert_eq!(kept(&place, "state.json.corrupt-"), [corrupt]);
-    eventually("it is steady", || place.json(&["status"])["is_steady"].as_bool().filter(|steady| *steady));
+    eventually("it is steady", || place.is_steady());
     assert_eq!(place.task_pids(), tasks);
     clients.leave().nothing_amiss();
 }
@@ -315,11 +332,11 @@ fn a_pipe_behind_up_ends_when_up_does() {
 fn a_reader_that_leaves_early_is_no_failure() {
     let place = Place::new();
     place.must(&["up"]);
-    let mut logs = place.start(&["logs", "--follow"]);
+    let mut logs = Background::start(&place, &["logs", "--follow"]);
     let mut line = String::new();
-    BufReader::new(logs.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(logs.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains("started"), "{line}");
     // The pipe is closed now: the next line has no reader.
     place.must(&["deploy", "--force"]);
-    assert_eq!(ended(logs).code, Some(0));
+    assert_eq!(logs.ended().code, Some(0));
 }

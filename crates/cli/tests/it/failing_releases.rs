@@ -158,6 +158,6 @@ fn a_healthy_service_whose_task_dies_is_mended_and_why_tells_what_happened() {
         let tasks = place.task_pids();
         (tasks.len() == 2 && !tasks.contains(&victim)).then_some(())
     });
-    eventually("all is well again", || place.json(&["status"])["is_steady"].as_bool().filter(|steady| *steady));
+    eventually("all is well again", || place.is_steady());
     place.must(&["why"]).says("all is well now; r1 failed before:").says("SIGKILL");
 }

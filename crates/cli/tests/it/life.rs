@@ -181,10 +181,15 @@ fn a_deleted_service_leaves_nothing_and_a_second_down_does_nothing() {
 fn in_the_foreground_it_stays_until_sigterm_and_the_next_one_goes_on_with_its_releases() {
     let place = Place::new();
     place.serve_task("");
-    for release in ["r1", "r2"] {
+    for (number, release) in [(1, "r1"), (2, "r2")] {
         let mut up = place.start(&["up", "--foreground"]);
         eventually("it serves", || place.get("/greeting").ok().filter(|reply| reply.status == 200));
-        eventually("up is content", || place.json(&["status"])["is_steady"].as_bool().filter(|steady| *steady));
+        eventually("all of the release serves", || {
+            // Whatever it ends with: the release may be on its way.
+            let status = place.run(&["status", "--output", "json"]).stdout;
+            let status: serde_json::Value = serde_json::from_str(&status).ok()?;
+            (status["release"]["number"] == number && status["is_steady"] == true).then_some(())
+        });
         assert!(up.try_wait().unwrap().is_none(), "it stays");
         signal(up.id(), Signal::TERM);
         let up = Ran::of(up.wait_with_output().unwrap());

@@ -114,6 +114,13 @@ impl Place {
         self.json(&["status"])["tasks"].as_array().unwrap().clone()
     }
 
+    /// `Some` once all that is wanted is healthy and nothing is in progress, whatever `status` ends with until then.
+    pub(crate) fn is_steady(&self) -> Option<()> {
+        let status = self.run(&["status", "--output", "json"]).stdout;
+        let status: Value = serde_json::from_str(&status).ok()?;
+        (status["is_steady"] == true).then_some(())
+    }
+
     /// The pids of the tasks that run, by the engine's journal.
     pub(crate) fn task_pids(&self) -> BTreeSet<u32> {
         let state: Value = serde_json::from_slice(&std::fs::read(self.state().join("state.json")).unwrap()).unwrap();
