@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(span(Duration::from_millis(42)), "42 ms");
         assert_eq!(span(Duration::from_secs(65)), "65 s");
         assert_eq!(span(Duration::from_secs(740)), "12 min");
-        assert_eq!(span(Duration::from_secs(3 * 86400)), "3 d");
+        assert_eq!(span(Duration::from_hours(72)), "3 d");
         assert_eq!(latency(Duration::from_micros(420)), "0.4 ms");
         assert_eq!(offset(12_345_678), "+12.35 ms");
         assert_eq!(offset(-1_500_000_000), "-1.500 s");
