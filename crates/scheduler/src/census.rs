@@ -10,6 +10,10 @@ use gimmetime_clock::{Mono, Now};
 use crate::failure;
 use crate::model::{Model, RolloutState, Service, TargetState, Task, TaskId, TaskStatus};
 
+/// How long a new task must have been healthy before an old one is stopped for it. A release that answers its first check
+/// and then dies must not find the old tasks gone. ECS asks for one check only.
+pub(crate) const PROVED_AFTER: Duration = Duration::from_millis(500);
+
 /// How a task fares. In the order in which tasks are given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fare {
@@ -29,6 +33,8 @@ struct Seat {
     new: bool,
     fare: Fare,
     was_healthy: bool,
+    /// It has been healthy for [`PROVED_AFTER`].
+    proved: bool,
     created: Mono,
 }
 
@@ -79,6 +85,7 @@ impl Census {
             new: task.deployment_id == primary.id,
             fare: fare(model, task, grace, now),
             was_healthy: task.was_healthy,
+            proved: is_proved(model, task, now),
             created: task.created,
         });
         let desired = service.desired_count as usize;
@@ -165,10 +172,11 @@ impl Census {
             return idle;
         }
         let old = self.count(|seat| !seat.new);
-        let stand_ins = self.count(|seat| seat.new && seat.fare == Fare::Healthy);
+        let stand_ins = self.count(|seat| seat.new && seat.proved);
         let replaced = old.saturating_sub(self.desired.saturating_sub(stand_ins));
         let room_for = if self.no_room() && !self.throttled { self.missing() } else { 0 };
-        let mut spare = self.healthy().saturating_sub(self.lower);
+        let dependable = self.count(|seat| seat.proved || !seat.new && seat.fare == Fare::Healthy);
+        let mut spare = dependable.saturating_sub(self.lower);
         let mut order: Vec<&Seat> = self.seats.iter().filter(|seat| !seat.new).collect();
         order.sort_by_key(|seat| (seat.fare, seat.created, &seat.id));
         let mut affordable = |seat: &&Seat| {
@@ -226,4 +234,9 @@ fn fare(model: &Model, task: &Task, grace: Duration, now: Now) -> Fare {
         TargetState::Unhealthy if target.registered.plus(grace) <= now.mono => Fare::Bad,
         _ => Fare::Young,
     }
+}
+
+fn is_proved(model: &Model, task: &Task, now: Now) -> bool {
+    let since = model.targets.get(&task.id).and_then(|target| target.healthy_since);
+    since.is_some_and(|since| since.plus(PROVED_AFTER) <= now.mono)
 }

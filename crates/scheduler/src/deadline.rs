@@ -5,6 +5,7 @@ use std::time::Duration;
 use gimmetime_clock::{Mono, Now};
 
 use crate::Deadline;
+use crate::census::PROVED_AFTER;
 use crate::model::{Model, Service, TargetState, TaskStatus};
 use crate::{health, lifecycle};
 
@@ -16,7 +17,9 @@ pub fn next_deadline(model: &Model, now: Now) -> Deadline {
     let throttle = model.service.iter().filter_map(|service| service.throttled_until).filter(later);
     let kills = model.live_tasks().filter(|task| task.last_status == TaskStatus::Stopping && task.killed.is_none());
     let grace = model.service.iter().flat_map(|service| graces(model, service)).filter(later);
-    targets(model).chain(throttle).chain(kills.map(lifecycle::kill_due)).chain(grace).min()
+    let healthy = model.targets.values().filter_map(|target| target.healthy_since);
+    let proofs = healthy.map(|since| since.plus(PROVED_AFTER)).filter(later);
+    targets(model).chain(throttle).chain(kills.map(lifecycle::kill_due)).chain(grace).chain(proofs).min()
 }
 
 /// Next checks, and ends of deregistration delays.

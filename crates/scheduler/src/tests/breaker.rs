@@ -8,7 +8,8 @@ use super::releases::{Behaviour, NAME, good, rollout};
 use super::world::World;
 use crate::ServiceChange;
 use crate::model::{
-    Breaker, BreakerThreshold, BreakerType, Exit, RolloutConfiguration, RolloutState, ServiceDeploymentStatus, StopCode,
+    Breaker, BreakerThreshold, BreakerType, Exit, RolloutConfiguration, RolloutState, ServiceDeploymentStatus,
+    StopCode, TaskId,
 };
 
 /// Deploys a bad release over a good one: it must be rolled back, and the good one must never stop serving.
@@ -88,11 +89,23 @@ fn a_release_that_becomes_healthy_and_crashes_is_counted_though_others_are_healt
     let mut world = World::steady(1);
     // It needs longer to drain the old task than the new one lives: the deployment is never complete.
     world.in_flight = None;
-    world.deploy(Behaviour { exits_after: Some((Duration::from_millis(200), Exit::Code(2))), ..good() });
+    world.deploy(Behaviour { exits_after: Some((Duration::from_millis(700), Exit::Code(2))), ..good() });
     world
         .until("rolled back", |world| world.service().history[0].status == ServiceDeploymentStatus::RollbackInProgress);
     world.settle();
     assert_eq!(world.healthy_of(1), 1);
+}
+
+#[test]
+fn a_release_that_dies_soon_after_its_first_check_costs_no_old_task() {
+    let mut world = World::steady(2);
+    let serving: Vec<TaskId> = world.model.live_tasks().map(|task| task.id.clone()).collect();
+    world.deploy(Behaviour { exits_after: Some((Duration::from_millis(400), Exit::Code(2))), ..good() });
+    world.settle();
+    let entry = &world.service().history[0];
+    assert_eq!(entry.status, ServiceDeploymentStatus::RollbackSuccessful);
+    let still: Vec<TaskId> = world.model.live_tasks().map(|task| task.id.clone()).collect();
+    assert_eq!(still, serving);
 }
 
 #[test]
