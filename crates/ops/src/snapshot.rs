@@ -194,9 +194,10 @@ impl Snapshot {
         Some(TargetView { description, ..target.clone() })
     }
 
-    /// How many tasks get requests because their checks pass.
+    /// How many targets get requests because their checks pass. Counted in one reply: tasks and targets are asked one
+    /// after the other, and in a quick rollout the two need not agree.
     pub fn healthy(&self) -> u32 {
-        self.tasks.iter().filter(|task| self.is_healthy(task)).count() as u32
+        self.targets.iter().filter(|target| target.state == "healthy").count() as u32
     }
 }
 
