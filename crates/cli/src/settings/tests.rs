@@ -62,7 +62,7 @@ fn an_unknown_target_is_refused_with_the_nearest_one() {
 #[test]
 fn a_name_must_suit_a_load_balancer() {
     assert_eq!(check_name("engage-infra"), Ok(()));
-    for wrong in ["", "-a", "a-", "internal-a", "a_b", "a/b", &"a".repeat(33)] {
+    for wrong in ["", "-a", "1a", "a-", "internal-a", "a_b", "a/b", &"a".repeat(33)] {
         assert!(check_name(wrong).is_err(), "{wrong}");
     }
 }
