@@ -33,13 +33,15 @@ pub(crate) struct StreamFile {
     next: u64,
 }
 
-/// A record with its place in the stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Numbered {
-    /// Its number.
+/// A record as it was found in a stream, to be copied only if it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found<'a> {
+    /// Its number in the stream.
     pub(crate) sequence: u64,
-    /// It.
-    pub(crate) record: Record,
+    /// When it was read, in milliseconds since the Unix epoch.
+    pub(crate) at_ms: i64,
+    /// Without its line feed.
+    pub(crate) text: &'a str,
 }
 
 impl StreamFile {
@@ -48,7 +50,8 @@ impl StreamFile {
         files::private_folder(folder)?;
         let file = append(&newer(folder))?;
         let size = file.metadata()?.len();
-        let next = read(folder, i64::MIN)?.last().map_or(0, |last| last.sequence + 1);
+        let mut next = 0;
+        visit(folder, i64::MIN, |last| next = last.sequence + 1)?;
         Ok(Self { folder: folder.into(), limit, file, size, next })
     }
 
@@ -79,9 +82,9 @@ impl StreamFile {
     }
 }
 
-/// The records of a stream, oldest first, without those whose file was last written before `since_ms`.
-pub(crate) fn read(folder: &Path, since_ms: i64) -> io::Result<Vec<Numbered>> {
-    let mut records = Vec::new();
+/// Shows the records of a stream from `since_ms` on, in the order in which they were written.
+pub(crate) fn visit(folder: &Path, since_ms: i64, mut each: impl FnMut(Found<'_>)) -> io::Result<()> {
+    let mut line = Vec::new();
     for path in [older(folder), newer(folder)] {
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -91,12 +94,14 @@ pub(crate) fn read(folder: &Path, since_ms: i64) -> io::Result<Vec<Numbered>> {
         if modified_ms(&file)?.is_some_and(|modified| modified < since_ms) {
             continue;
         }
-        for line in BufReader::new(file).split(b'\n') {
+        let mut lines = BufReader::new(file);
+        while lines.read_until(b'\n', &mut line)? != 0 {
             // A torn last line after a power cut is no record.
-            records.extend(decode(&line?).filter(|found| since_ms <= found.record.at_ms));
+            decode(&line).filter(|found| since_ms <= found.at_ms).into_iter().for_each(&mut each);
+            line.clear();
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 /// The times of the first and the last record, in milliseconds since the Unix epoch.
@@ -104,7 +109,7 @@ pub(crate) fn span(folder: &Path) -> Option<(i64, i64)> {
     let first = [older(folder), newer(folder)].into_iter().find_map(|path| {
         let mut line = Vec::new();
         BufReader::new(File::open(path).ok()?).read_until(b'\n', &mut line).ok()?;
-        Some(decode(line.strip_suffix(b"\n")?)?.record.at_ms)
+        Some(decode(&line)?.at_ms)
     })?;
     let last = modified_ms(&File::open(newer(folder)).ok()?).ok()??;
     Some((first, last.max(first)))
@@ -143,18 +148,14 @@ fn encode(sequence: u64, record: &Record, into: &mut Vec<u8>) {
     writeln!(into, "{sequence} {} {letter} {}", record.at_ms, record.text).expect("memory takes what is written");
 }
 
-fn decode(line: &[u8]) -> Option<Numbered> {
-    let text = std::str::from_utf8(line).ok()?;
+fn decode(line: &[u8]) -> Option<Found<'_>> {
+    let text = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     let mut fields = text.splitn(4, ' ');
     let sequence = fields.next()?.parse().ok()?;
     let at_ms = fields.next()?.parse().ok()?;
-    let output = match fields.next()? {
-        "o" => Output::Out,
-        "e" => Output::Err,
-        "g" => Output::Engine,
-        _ => return None,
-    };
-    Some(Numbered { sequence, record: Record { at_ms, output, text: fields.next()?.to_owned() } })
+    // Which output it came from is kept for people who read the file.
+    let _output = fields.next()?;
+    Some(Found { sequence, at_ms, text: fields.next()? })
 }
 
 #[cfg(test)]
@@ -165,8 +166,14 @@ mod tests {
         Record { at_ms: number, output: Output::Err, text: format!("line {number} ü") }
     }
 
-    fn numbered(number: i64) -> Numbered {
-        Numbered { sequence: number.unsigned_abs(), record: record(number) }
+    fn read(folder: &Path, since_ms: i64) -> Vec<(u64, i64, String)> {
+        let mut found = Vec::new();
+        visit(folder, since_ms, |record| found.push((record.sequence, record.at_ms, record.text.to_owned()))).unwrap();
+        found
+    }
+
+    fn numbered(number: i64) -> (u64, i64, String) {
+        (number.unsigned_abs(), number, record(number).text)
     }
 
     #[test]
@@ -176,7 +183,7 @@ mod tests {
         let records: Vec<Record> = (0..100).map(record).collect();
         records.chunks(7).for_each(|some| stream.write(some).unwrap());
         assert!(size(folder.path()) <= 400);
-        let read = read(folder.path(), 0).unwrap();
+        let read = read(folder.path(), 0);
         let first = 100 - i64::try_from(read.len()).unwrap();
         assert_eq!(read, (first..100).map(numbered).collect::<Vec<_>>(), "no gap within what is kept");
     }
@@ -187,6 +194,6 @@ mod tests {
         for number in 0..3 {
             StreamFile::open(folder.path(), 1_000).unwrap().write(&[record(number)]).unwrap();
         }
-        assert_eq!(read(folder.path(), 1).unwrap(), [numbered(1), numbered(2)]);
+        assert_eq!(read(folder.path(), 1), [numbered(1), numbered(2)]);
     }
 }

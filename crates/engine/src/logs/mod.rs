@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub(crate) use disk::StreamName;
-use disk::{Numbered, StreamFile};
+use disk::{Found, StreamFile};
 pub(crate) use fifo::Fifos;
 use lines::Lines;
 use ring::Ring;
@@ -159,11 +159,10 @@ impl Logs {
         streams.collect()
     }
 
-    /// A task's records from `since_ms` on, oldest first.
-    pub(crate) fn read(&self, task: &str, since_ms: i64) -> io::Result<Vec<Numbered>> {
-        self.flush();
+    /// Shows what was written of a task's records from `since_ms` on, in the order in which they came.
+    fn visit(&self, task: &str, since_ms: i64, each: impl FnMut(Found<'_>)) -> io::Result<()> {
         let _unmoved = lock(&self.shared.files);
-        disk::read(&self.shared.folder.join(task), since_ms)
+        disk::visit(&self.shared.folder.join(task), since_ms, each)
     }
 
     /// Removes the streams that ended first until the bounds hold.

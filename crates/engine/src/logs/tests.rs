@@ -24,7 +24,10 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 fn texts(logs: &Logs) -> Vec<String> {
-    logs.read("1", 0).unwrap().into_iter().map(|found| found.record.text).collect()
+    let mut texts = Vec::new();
+    logs.flush();
+    logs.visit("1", 0, |found| texts.push(found.text.to_owned())).unwrap();
+    texts
 }
 
 #[tokio::test]
