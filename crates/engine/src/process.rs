@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use gimmetime_scheduler::model::{Exit, Process};
@@ -68,8 +68,15 @@ pub(crate) fn spawn(what: Execution<'_>) -> io::Result<Handle> {
 
 /// Starts a command and takes a handle on it. It stays a zombie until [`Handle::ended`] reaps it, so its pid is its own.
 pub(crate) fn start(command: &mut Command) -> io::Result<Handle> {
-    let child = command.spawn()?;
-    let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+    let mut child = command.spawn()?;
+    take_hold(&child).inspect_err(|_| {
+        // Nobody would know of it. One that is gone already needs no signal.
+        let _ = child.kill().and_then(|()| child.wait());
+    })
+}
+
+fn take_hold(child: &Child) -> io::Result<Handle> {
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     let gone = || io::Error::other("it is not in /proc");
     let process = proc::identity(child.id()).ok_or_else(gone)?;
     Ok(Handle { process, pidfd: Arc::new(pidfd) })

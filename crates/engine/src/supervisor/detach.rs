@@ -6,12 +6,14 @@ use std::os::fd::RawFd;
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Makes this process its own: leader of a session, parent of its descendants' orphans, with no descriptor but the
 /// three standard ones. To be called before anything is opened.
 pub(super) fn detach() -> io::Result<()> {
     close_inherited()?;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    raise_descriptor_limit();
     match rustix::process::setsid() {
         // It leads a group already: started by a shell or a service manager in the foreground.
         Ok(_) | Err(Errno::PERM) => {}
@@ -32,6 +34,13 @@ fn close_inherited() -> io::Result<()> {
         let _ = nix::unistd::close(descriptor);
     }
     Ok(())
+}
+
+/// Each task costs five descriptors (process, two FIFOs, port lock, stream): a shell's 1,024 end at 200 tasks.
+fn raise_descriptor_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Refused only where it is as high as it may be.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Lets go of the pipe that the caller waits on.

@@ -163,3 +163,12 @@ async fn a_task_that_ignores_sigterm_is_killed_with_all_it_left() {
     place.stop().await;
     assert!(!runs(grandchild), "it left its task's group, and is found by its marker");
 }
+
+#[tokio::test]
+async fn an_engine_may_hold_as_many_descriptors_as_the_system_grants() {
+    let (_place, endpoint) = Place::started().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", endpoint.pid)).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let figures: Vec<&str> = files.split_whitespace().take(2).collect();
+    assert_eq!(figures[0], figures[1], "soft and hard limit");
+}
