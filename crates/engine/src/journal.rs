@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gimmetime_clock::Mono;
-use gimmetime_scheduler::model::Model;
+use gimmetime_scheduler::model::{Model, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -23,13 +23,20 @@ pub(crate) struct Journal {
 }
 
 /// What a supervisor resumes from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct State {
-    format: u64,
     /// Everything the scheduler knows.
     pub(crate) model: Model,
     /// The desired count before an orderly end set it to 0: what the next start goes back to.
     pub(crate) resume_count: Option<u32>,
+}
+
+/// A [`State`] as it is written.
+#[derive(Debug, Serialize)]
+struct Written<'a> {
+    format: u64,
+    model: &'a Model,
+    resume_count: Option<u32>,
 }
 
 /// What was found.
@@ -78,9 +85,13 @@ impl Journal {
 
     /// Writes the state if what matters of it changed; returns whether it did. Streaks of health checks and their
     /// schedule are not worth a disk write each: after a restart they begin anew.
-    pub(crate) fn save(&mut self, model: &Model, resume_count: Option<u32>) -> io::Result<bool> {
-        let state = State { format: FORMAT, model: settled(model), resume_count };
-        let bytes = serde_json::to_vec(&state)?;
+    pub(crate) fn save(&mut self, model: &mut Model, resume_count: Option<u32>) -> io::Result<bool> {
+        let settled = model.targets.iter().map(|(id, target)| (id.clone(), settled(target))).collect();
+        // Exchanged for the time of writing: a copy of the whole model, for every input, would be dear.
+        let unsettled = std::mem::replace(&mut model.targets, settled);
+        let bytes = serde_json::to_vec(&Written { format: FORMAT, model, resume_count });
+        model.targets = unsettled;
+        let bytes = bytes?;
         if bytes == self.written {
             return Ok(false);
         }
@@ -95,18 +106,17 @@ pub(crate) fn peek(folder: &Path) -> Option<State> {
     parse(&std::fs::read(folder.join("state.json")).ok()?).ok()
 }
 
-/// The model without what changes at each health check.
-fn settled(model: &Model) -> Model {
-    let mut model = model.clone();
-    for target in model.targets.values_mut() {
-        target.passes = 0;
-        target.failures = 0;
-        target.clock_wrong = 0;
-        target.probing_since = None;
-        target.next_probe = Mono::ZERO;
-        target.clock = None;
+/// A target without what changes at each health check.
+fn settled(target: &Target) -> Target {
+    Target {
+        passes: 0,
+        failures: 0,
+        clock_wrong: 0,
+        probing_since: None,
+        next_probe: Mono::ZERO,
+        clock: None,
+        ..target.clone()
     }
-    model
 }
 
 enum Unusable {
@@ -156,9 +166,9 @@ mod tests {
     fn what_was_saved_is_loaded_and_an_unchanged_model_is_not_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::in_folder(folder.path());
-        assert!(journal.save(&model(), Some(3)).unwrap());
-        let again = peek(folder.path()).unwrap().model;
-        assert!(!journal.save(&again, Some(3)).unwrap());
+        assert!(journal.save(&mut model(), Some(3)).unwrap());
+        let mut again = peek(folder.path()).unwrap().model;
+        assert!(!journal.save(&mut again, Some(3)).unwrap());
         let loaded = Journal::in_folder(folder.path()).load().unwrap();
         assert!(loaded.findings.is_empty());
         assert_eq!(loaded.state.unwrap().resume_count, Some(3));
@@ -168,8 +178,8 @@ mod tests {
     fn a_corrupt_state_is_kept_and_the_one_before_it_taken() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::in_folder(folder.path());
-        journal.save(&model(), Some(1)).unwrap();
-        journal.save(&model(), Some(2)).unwrap();
+        journal.save(&mut model(), Some(1)).unwrap();
+        journal.save(&mut model(), Some(2)).unwrap();
         std::fs::write(folder.path().join("state.json"), "{\"format\":1,\"mod").unwrap();
         let loaded = Journal::in_folder(folder.path()).load().unwrap();
         assert_eq!(loaded.state.unwrap().resume_count, Some(1));

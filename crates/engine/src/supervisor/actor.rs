@@ -10,13 +10,13 @@ use gimmetime_clock::source;
 use gimmetime_scheduler::model::{Algorithm as PlaceAlgorithm, Exit, TaskId};
 use gimmetime_scheduler::{Action, Input, due_probes, next_deadline, step, table};
 use rustix::process::Signal;
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, interval, sleep};
 
 use super::core::{Core, Live};
 use super::record_end;
+use super::signals::{Asked, Signals};
 use super::strays::{self, Stray};
 use crate::enginelog::{self, EngineLog};
 use crate::error::EngineError;
@@ -46,9 +46,11 @@ pub(super) struct Actor {
     calls: mpsc::Receiver<Called>,
     orders: mpsc::UnboundedSender<Order>,
     reports: mpsc::UnboundedReceiver<Report>,
-    signals: SignalSet,
+    signals: Signals,
     housekeeping: Interval,
     rounds: u32,
+    /// Whether the model may have changed since it was last held against what is on disk.
+    stepped: bool,
     /// What the last steps asked for, to be done once they are written down.
     actions: Vec<Action>,
     /// Answers that may go out once they are true on disk.
@@ -68,20 +70,12 @@ struct Ending {
     retired: bool,
 }
 
-struct SignalSet {
-    terminate: Signals,
-    interrupt: Signals,
-    hang_up: Signals,
-    child: Signals,
-}
-
 /// What happened.
 enum Event {
     Input(Input),
     Report(Report),
     Call(Called),
-    End,
-    Child,
+    Signal(Asked),
     Time,
     Housekeeping,
 }
@@ -97,12 +91,7 @@ impl Actor {
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (orders, obeyed) = mpsc::unbounded_channel();
         let (tell, reports) = mpsc::unbounded_channel();
-        let signals = SignalSet {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            child: signal(SignalKind::child())?,
-        };
+        let signals = Signals::listen()?;
         let mut core = core;
         if plane.adopted {
             // Whatever the plane routes by now, the next table is a newer one.
@@ -122,6 +111,7 @@ impl Actor {
             signals,
             housekeeping: interval(HOUSEKEEPING),
             rounds: 0,
+            stepped: true,
             actions: Vec::new(),
             answers: Vec::new(),
             published: None,
@@ -151,8 +141,9 @@ impl Actor {
                     self.answers.push((reply, answer));
                     self.step(Input::Tick);
                 }
-                Event::End => self.begin_end(),
-                Event::Child => self.reap(),
+                Event::Signal(Asked::End) => self.begin_end(),
+                Event::Signal(Asked::Reap) => self.reap(),
+                Event::Signal(Asked::Nothing) => {}
                 Event::Time => self.step(Input::Tick),
                 Event::Housekeeping => self.keep_house(),
             }
@@ -168,13 +159,9 @@ impl Actor {
             Some(input) = self.inputs.recv() => Event::Input(input),
             Some(report) = self.reports.recv() => Event::Report(report),
             Some(call) = self.calls.recv() => Event::Call(call),
-            _ = self.signals.terminate.recv() => Event::End,
-            _ = self.signals.interrupt.recv() => Event::End,
-            _ = self.signals.child.recv() => Event::Child,
+            asked = self.signals.next() => Event::Signal(asked),
             () = due => Event::Time,
             _ = self.housekeeping.tick() => Event::Housekeeping,
-            // The terminal we were started from is gone; that is nothing to us.
-            _ = self.signals.hang_up.recv() => Event::Housekeeping,
         }
     }
 
@@ -186,14 +173,13 @@ impl Actor {
             service.desired_count = 0;
         }
         self.actions.extend(step(&mut self.core.model, input, source::now()));
+        self.stepped = true;
     }
 
     /// Writes down what changed, then does what follows from it.
     fn settle(&mut self) {
-        let resume_count = self.ending.and_then(|ending| ending.resume_count);
-        if let Err(error) = self.journal.save(&self.core.model, resume_count) {
-            // Tasks are found again by their markers; not to serve because the disk is full would be worse.
-            self.log.say(&format!("cannot write the state: {error}"));
+        if std::mem::take(&mut self.stepped) {
+            self.write_down();
         }
         for (reply, answer) in self.answers.drain(..) {
             // The caller may have hung up.
@@ -210,6 +196,15 @@ impl Actor {
         self.finish_end();
     }
 
+    fn write_down(&mut self) {
+        let resume_count = self.ending.and_then(|ending| ending.resume_count);
+        if let Err(error) = self.journal.save(&mut self.core.model, resume_count) {
+            // Tasks are found again by their markers; not to serve because the disk is full would be worse.
+            self.log.say(&format!("cannot write the state: {error}"));
+            self.stepped = true;
+        }
+    }
+
     fn act(&mut self, action: Action) {
         match action {
             Action::Start { task } => self.start(&task),
@@ -223,7 +218,6 @@ impl Actor {
         let input = match self.core.start(id) {
             Ok((process, address)) => {
                 self.log.say(&format!("task {id} started (pid {}, {address})", process.pid));
-                self.watch(id);
                 Input::Spawned { task: id.clone(), process, address }
             }
             Err(reason) => {
@@ -232,9 +226,10 @@ impl Actor {
             }
         };
         self.tell_self(input);
+        self.watch(id);
     }
 
-    /// Reports the end of a task's process.
+    /// Reports the end of a task's process, if it has one: after its start was told, or the end would be lost.
     pub(super) fn watch(&self, id: &TaskId) {
         let Some(Live { handle, .. }) = self.core.tasks.get(id) else { return };
         let (handle, id, inbox) = (handle.clone(), id.clone(), self.inbox.clone());
@@ -253,12 +248,14 @@ impl Actor {
 
     fn release(&mut self, id: &TaskId) {
         self.core.ports.release(id);
-        strays::sweep(self.core.home.folder(), id);
-        let (logs, folder) = (self.core.logs.clone(), self.core.home.task(&id.0));
+        let (logs, home, folder) = (self.core.logs.clone(), self.core.home.clone(), self.core.home.task(&id.0));
         let exit = self.core.model.tasks.get(id).and_then(|task| task.exit);
         self.log.say(&format!("task {id} ended ({exit:?})"));
         let (live, id) = (self.core.tasks.remove(id), id.clone());
         self.closing.spawn(async move {
+            // It reads the environment of every process of this machine: not on the actor's thread.
+            let swept = id.clone();
+            let _ = tokio::task::spawn_blocking(move || strays::sweep(home.folder(), &swept)).await;
             if let Some(live) = live {
                 live.pumps.finish().await;
                 logs.close(&id.0);

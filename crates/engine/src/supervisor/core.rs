@@ -52,12 +52,11 @@ impl Core {
         home: Home,
         model: Model,
         logs: Logs,
+        ports: Ports,
         api: SocketAddr,
         plane: &Plane,
     ) -> Result<Self, EngineError> {
         let programs = Programs::new(home.programs(), home.folder().join("images"));
-        // Engines begin their search at different places, so that they rarely meet.
-        let ports = Ports::of_this_user(api.port()).attempt("open the folder of port locks")?;
         let accepting = plane.listener().attempt("hold the listening socket")?;
         Ok(Self {
             home,

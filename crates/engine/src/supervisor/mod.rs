@@ -8,6 +8,7 @@ mod actor;
 mod adopt;
 mod core;
 mod detach;
+mod signals;
 pub(crate) mod strays;
 
 use std::io::{self, Write};
@@ -24,6 +25,7 @@ use crate::home::{EngineFile, Home, PlaceSpec};
 use crate::journal::Journal;
 use crate::logs::{Group, Logs};
 use crate::plane::Plane;
+use crate::ports::Ports;
 use crate::proc;
 use actor::Actor;
 use core::Core;
@@ -103,10 +105,12 @@ async fn prepare(home: &Home, log: &mut EngineLog) -> Result<(Actor, Vec<String>
     let api = api_listener(home, &mut findings).await?;
     let address = api.local_addr().attempt("ask for the API's address")?;
     let keys = home.keys()?;
+    // Engines begin their search at different places, so that they rarely meet.
+    let ports = Ports::of_this_user(address.port()).attempt("open the folder of port locks")?;
     // Last of what may fail, so that a start that fails leaves no plane behind.
     let plane = Plane::take_over_or_start(home, binary, spec.listen).await?;
 
-    let core = Core::new(home.clone(), model, logs, address, &plane)?;
+    let core = Core::new(home.clone(), model, logs, ports, address, &plane)?;
     let (calls, called) = mpsc::channel(64);
     tokio::spawn(gimmetime_api::serve(api, keys.into(), calls));
     let actor_log = EngineLog::open(&home.engine_log()).attempt_on("open", &home.engine_log())?;
