@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Attempt, EngineError};
 use crate::files;
+use crate::journal;
+use crate::proc;
+use crate::supervisor::strays;
 
 /// A place's folder, whether or not it exists.
 #[derive(Debug, Clone)]
@@ -67,6 +70,18 @@ impl PlaceSpec {
             algorithm: self.algorithm,
         };
         Model::new(place, u64::from_be_bytes(random()))
+    }
+}
+
+impl From<&Place> for PlaceSpec {
+    fn from(place: &Place) -> Self {
+        Self {
+            name: place.name.clone(),
+            listen: place.listen,
+            health_check: place.health_check.clone(),
+            deregistration_delay_ms: place.deregistration_delay_ms,
+            algorithm: place.algorithm,
+        }
     }
 }
 
@@ -148,7 +163,14 @@ impl Home {
     /// What the place was last asked to be.
     pub fn spec(&self) -> Result<Option<PlaceSpec>, EngineError> {
         let path = self.place_file();
-        files::read_json(&path).attempt_on("read", &path)
+        match files::read_json(&path) {
+            // The state says the same, until one of them is written anew.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => match journal::peek(&self.folder) {
+                Some(state) => Ok(Some(PlaceSpec::from(&state.model.place))),
+                None => Err(error).attempt_on("read", &path),
+            },
+            read => read.attempt_on("read", &path),
+        }
     }
 
     /// Makes the folder, private to its owner.
@@ -198,6 +220,17 @@ impl Home {
 
     pub(crate) fn plane(&self) -> io::Result<Option<PlaneFile>> {
         files::read_json(&self.plane_file())
+    }
+
+    /// The folder as the place's processes have it in their environment: without links.
+    pub(crate) fn real_folder(&self) -> PathBuf {
+        self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone())
+    }
+
+    /// The data plane's process, if it lives: as it is written down, else as `/proc` knows it.
+    pub(crate) fn plane_process(&self) -> Option<Process> {
+        let written = self.plane().ok().flatten().map(|file| file.process);
+        written.filter(proc::lives).or_else(|| strays::plane(&self.real_folder()))
     }
 
     /// The keys, made when they are not there yet.

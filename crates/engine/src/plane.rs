@@ -190,8 +190,10 @@ impl Plane {
     /// Accepts at the new address before it stops at the old ones.
     async fn rebind(&mut self, address: SocketAddr, listener: OwnedFd) -> io::Result<()> {
         let listen = ToPlane::Listen { address };
-        self.director.send(&listen, Some(listener.as_fd())).await.map_err(io::Error::other)?;
+        let told = self.director.send(&listen, Some(listener.as_fd())).await;
+        // Told or not: a plane that is put in place of one that died of this accepts at the new address.
         let old = std::mem::replace(&mut self.listeners, vec![(address, listener)]);
+        told.map_err(io::Error::other)?;
         for (address, _) in old {
             self.director.send(&ToPlane::Unlisten { address }, None).await.map_err(io::Error::other)?;
         }
@@ -253,13 +255,14 @@ fn deaf() -> ControlError {
 
 /// The plane that an earlier supervisor left, with its sockets; None if there is none, or it cannot be directed.
 async fn take_over(home: &Home, binary: &Path) -> io::Result<Option<Plane>> {
-    let Some(file) = home.plane().unwrap_or_default() else { return Ok(None) };
-    let Some(handle) = Handle::adopt(&file.process)? else { return Ok(None) };
+    let Some(process) = home.plane_process() else { return Ok(None) };
+    let Some(handle) = Handle::adopt(&process)? else { return Ok(None) };
     let Ok(Ok((director, version, listeners))) = timeout(PATIENCE, ask_for_listeners(home)).await else {
         handle.signal(Signal::KILL);
         handle.ended().await?;
         return Ok(None);
     };
+    files::replace_json(&home.plane_file(), &PlaneFile { process })?;
     let (home, binary) = (home.clone(), binary.to_path_buf());
     Ok(Some(Plane { home, binary, handle, director, listeners, table: None, version, adopted: true }))
 }

@@ -82,6 +82,11 @@ pub(crate) fn open(process: &Process) -> io::Result<Option<OwnedFd>> {
     Ok(alive.then_some(handle))
 }
 
+/// Whether exactly this process lives.
+pub(crate) fn lives(process: &Process) -> bool {
+    open(process).is_ok_and(|handle| handle.is_some())
+}
+
 /// Who listens on this address, as far as this user may know.
 pub(crate) fn listener(address: SocketAddr) -> Option<Holder> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use gimmetime_scheduler::model::Process;
-
 use super::{Presence, endpoint};
 use crate::error::{Attempt, EngineError};
 use crate::home::{Home, check_name};
@@ -29,7 +27,7 @@ impl Home {
         // One that cannot be read names no process; what lives is found without it.
         if let Ok(Some(file)) = self.engine()
             && let Some(process) = &file.process
-            && lives(process)
+            && proc::lives(process)
         {
             return endpoint(self, &file, process.pid).map(Presence::Running);
         }
@@ -60,13 +58,13 @@ impl Home {
 
     /// Tasks that live: those the journal knows, and those it does not.
     pub(super) fn live_tasks(&self) -> Vec<LiveTask> {
-        let folder = self.folder().canonicalize().unwrap_or_else(|_| self.folder().into());
+        let folder = self.real_folder();
         let marked = strays::marked(&folder).into_iter();
         let mut tasks: Vec<LiveTask> =
             marked.map(|found| LiveTask { id: found.task.0, pid: found.process.pid }).collect();
         let known = journal::peek(&folder).map(|state| state.model.tasks).unwrap_or_default();
         for (id, task) in known {
-            if let Some(process) = task.process.filter(lives)
+            if let Some(process) = task.process.filter(proc::lives)
                 && tasks.iter().all(|found| found.pid != process.pid)
             {
                 tasks.push(LiveTask { id: id.0, pid: process.pid });
@@ -76,11 +74,6 @@ impl Home {
     }
 
     pub(super) fn live_plane(&self) -> Option<u32> {
-        let process = self.plane().ok()??.process;
-        lives(&process).then_some(process.pid)
+        self.plane_process().map(|process| process.pid)
     }
-}
-
-fn lives(process: &Process) -> bool {
-    proc::open(process).is_ok_and(|handle| handle.is_some())
 }

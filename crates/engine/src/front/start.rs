@@ -31,17 +31,20 @@ impl Home {
         }
         self.make()?;
         let copy = self.copy_binary(binary)?;
+        let mut found = Vec::new();
         let deadline = source::mono().plus(PATIENCE);
         while source::mono() < deadline {
             // While another start holds the lock its wishes count: they came first.
             if let Some(_lock) = self.lock()? {
+                found.extend(self.set_unreadable_aside()?);
                 files::replace_json(&self.place_file(), spec).attempt_on("write", &self.place_file())?;
             }
             match self.attempt(&copy).await? {
                 Readiness::Ready { findings } => {
+                    found.extend(findings);
                     let endpoint = self.follow(deadline).await?;
                     return endpoint
-                        .map(|endpoint| Endpoint { findings, ..endpoint })
+                        .map(|endpoint| Endpoint { findings: found, ..endpoint })
                         .ok_or_else(|| self.not_ready("it ended"));
                 }
                 Readiness::Failed(StartFailure::Locked { .. }) => {
@@ -53,6 +56,18 @@ impl Home {
             }
         }
         Err(self.not_ready(&format!("another start of it did not end within {} s", PATIENCE.as_secs())))
+    }
+
+    /// What the place was asked to be is about to be written: what stands there and cannot be read is kept.
+    fn set_unreadable_aside(&self) -> Result<Option<String>, EngineError> {
+        let path = self.place_file();
+        match files::read_json::<PlaceSpec>(&path) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let aside = files::keep_aside(&path, "corrupt").attempt_on("set aside", &path)?;
+                Ok(Some(format!("{error}: it is kept as `{}`", aside.display())))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// One supervisor, and what it says.

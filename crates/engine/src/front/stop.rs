@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use gimmetime_clock::source;
 use rustix::process::{Signal, pidfd_send_signal};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Presence;
 use crate::error::{Attempt, EngineError};
 use crate::home::Home;
 use crate::process::Handle;
+use crate::supervisor::strays::{self, Stray};
 use crate::{journal, proc, process};
 
 /// How long an orderly end may take: a drain, SIGTERM and SIGKILL of the slowest task ECS allows, and some.
@@ -38,6 +40,12 @@ impl Home {
     pub async fn stop(&self, binary: &Path, mut progress: impl FnMut(usize)) -> Result<StopReport, EngineError> {
         let began = source::mono();
         let mut presence = self.presence()?;
+        if let Presence::Orphaned { plane: None, .. } = presence
+            && let Some(_lock) = self.lock()?
+        {
+            let tasks = self.stop_unreachable(progress).await;
+            return Ok(StopReport { tasks, elapsed: source::mono().since(began) });
+        }
         if let (Presence::Orphaned { .. }, Some(spec)) = (&presence, self.spec()?) {
             presence = Presence::Running(self.start(&spec, binary).await?);
         }
@@ -79,10 +87,23 @@ impl Home {
         Ok(StopReport { tasks, elapsed: source::mono().since(began) })
     }
 
+    /// Stops tasks that no data plane leads clients to: nothing of theirs is to be drained, and no engine is needed,
+    /// which might find its port taken by now. Returns how many there were.
+    async fn stop_unreachable(&self, mut progress: impl FnMut(usize)) -> usize {
+        let mut stopping: JoinSet<()> =
+            strays::marked(&self.real_folder()).into_iter().filter_map(Stray::of).map(Stray::stop).collect();
+        let tasks = stopping.len();
+        progress(tasks);
+        while stopping.join_next().await.is_some() {
+            progress(stopping.len());
+        }
+        tasks
+    }
+
     /// Ends every process of this place at once, drained or not: when it must go and does not.
     pub fn kill(&self) -> Result<(), EngineError> {
         let engine = self.engine().ok().flatten().and_then(|file| file.process);
-        let plane = self.plane().ok().flatten().map(|plane| plane.process);
+        let plane = self.plane_process();
         let tasks = self.live_tasks().into_iter().filter_map(|task| proc::identity(task.pid));
         for process in engine.into_iter().chain(plane).chain(tasks) {
             if let Some(handle) = Handle::adopt(&process).attempt("open a process")? {

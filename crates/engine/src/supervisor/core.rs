@@ -118,14 +118,7 @@ impl Core {
     /// The place as it is now is what the next supervisor starts from.
     fn keep_place(&self) -> io::Result<()> {
         let place = &self.model.place;
-        let spec = PlaceSpec {
-            name: place.name.clone(),
-            listen: place.listen,
-            health_check: place.health_check.clone(),
-            deregistration_delay_ms: place.deregistration_delay_ms,
-            algorithm: place.algorithm,
-        };
-        files::replace_json(&self.home.place_file(), &spec)?;
+        files::replace_json(&self.home.place_file(), &PlaceSpec::from(place))?;
         match self.home.engine()? {
             Some(file) => files::replace_json(&self.home.engine_file(), &EngineFile { listen: place.listen, ..file }),
             None => Ok(()),

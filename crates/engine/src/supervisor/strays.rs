@@ -39,6 +39,12 @@ pub(crate) fn marked(folder: &Path) -> Vec<Marked> {
     marked.collect()
 }
 
+/// The data plane of the place in `folder`, if it lives: it bears the place's marker and no task's.
+pub(crate) fn plane(folder: &Path) -> Option<Process> {
+    let found = of_place(folder).filter(|(_, environment)| !environment.contains_key(launch::TASK));
+    found.map(|(pid, _)| pid).find(|pid| proc::group(*pid) == Some(*pid)).and_then(proc::identity)
+}
+
 /// Kills what a task that ended left behind outside its process group.
 pub(crate) fn sweep(folder: &Path, task: &TaskId) {
     for (pid, environment) in of_place(folder) {
@@ -59,14 +65,14 @@ fn of_place(folder: &Path) -> impl Iterator<Item = (u32, BTreeMap<String, String
 
 /// A stray that is served by until the service has a healthy task again, and stopped then.
 #[derive(Debug)]
-pub(super) struct Stray {
+pub(crate) struct Stray {
     pub(super) marked: Marked,
     handle: Handle,
 }
 
 impl Stray {
     /// None if it ended meanwhile.
-    pub(super) fn of(marked: Marked) -> Option<Self> {
+    pub(crate) fn of(marked: Marked) -> Option<Self> {
         let handle = Handle::adopt(&marked.process).ok()??;
         Some(Self { marked, handle })
     }
@@ -77,7 +83,7 @@ impl Stray {
     }
 
     /// SIGTERM, then SIGKILL.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.handle.signal(Signal::TERM);
         let ended: Result<std::io::Result<Exit>, _> = timeout(STOP_TIMEOUT, self.handle.clone().ended()).await;
         if ended.is_err() {

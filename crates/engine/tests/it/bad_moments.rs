@@ -100,6 +100,39 @@ async fn what_a_dead_supervisor_left_can_be_stopped_too() {
 }
 
 #[tokio::test]
+async fn what_lives_without_a_plane_is_stopped_although_its_port_is_taken() {
+    let (place, endpoint) = Place::started().await;
+    place.serve(&endpoint, 2, &[]).await;
+    let (tasks, plane) = (place.running(), place.plane());
+    kill(endpoint.pid);
+    kill(plane);
+    eventually("they are gone", async || (!runs(endpoint.pid) && !runs(plane)).then_some(())).await;
+    let _taken = TcpListener::bind(place.spec.listen).unwrap();
+    place.stop().await;
+    assert!(tasks.iter().all(|(_, pid)| !runs(*pid)));
+    place.home.remove().unwrap();
+}
+
+#[tokio::test]
+async fn without_its_small_files_the_same_place_is_taken_over() {
+    let (place, endpoint) = Place::started().await;
+    place.serve(&endpoint, 1, &[]).await;
+    let (tasks, plane) = (place.running(), place.plane());
+    kill(endpoint.pid);
+    eventually("it is gone", async || (!runs(endpoint.pid)).then_some(())).await;
+    for name in ["place.json", "plane.json"] {
+        std::fs::write(place.file(name), "{").unwrap();
+    }
+    assert_eq!(place.home.spec().unwrap().unwrap(), place.spec);
+    let Presence::Orphaned { plane: found, .. } = place.home.presence().unwrap() else { panic!("it lives on") };
+    assert_eq!(found, Some(plane));
+    let again = place.start().await;
+    assert!(again.findings.iter().any(|finding| finding.contains("place.json.corrupt-")), "{:?}", again.findings);
+    place.steady(&again, 1).await;
+    assert_eq!((place.running(), place.plane()), (tasks, plane), "nothing was restarted");
+}
+
+#[tokio::test]
 async fn a_corrupt_state_is_kept_and_the_one_before_it_serves() {
     let (place, endpoint) = Place::started().await;
     place.serve(&endpoint, 2, &[]).await;
