@@ -230,7 +230,9 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     if !fits {
         return Err("must have 1 to 32 letters, digits and hyphens, as a load balancer's name");
     }
-    if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || name.ends_with('-') || name.starts_with("internal-")
+    if !name.starts_with(|first: char| first.is_ascii_alphabetic())
+        || name.ends_with('-')
+        || name.starts_with("internal-")
     {
         return Err("must begin with a letter but not with `internal-`, and not end with a hyphen");
     }

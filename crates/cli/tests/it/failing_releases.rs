@@ -1,10 +1,13 @@
 //! Releases that cannot work: the deploy is rolled back and explained, and the old release never stops serving.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use gimmetime_image::{Layout, Spec, pack};
 
 use crate::clients::Clients;
 use crate::place::{Place, eventually, runs};
-use crate::program::{second_service, service, task_settings};
+use crate::program::{compile, second_service, service, task_settings};
 
 /// One cause, as `deploy` and `why` name it, and what mends it.
 struct Fault {
@@ -77,13 +80,18 @@ fn a_release_that_crashes_once_it_runs_is_rolled_back_and_explained() {
 }
 
 #[test]
-fn a_release_that_crashes_after_it_was_healthy_is_rolled_back_and_the_old_one_serves_again() {
+fn a_release_that_crashes_after_it_was_healthy_is_rolled_back_and_the_old_one_never_stopped() {
     let place = Place::new();
     place.serve_task("");
     place.must(&["up"]);
+    let serving = place.task_pids();
+    let clients = Clients::ask(place.listen, "/greeting");
     place.serve_task("brief");
     let deploy = place.run(&["deploy"]);
-    deploy.ends(1).says("✘ r2 failed after").says("Rolled back").says("EssentialContainerExited");
+    deploy.ends(1).says("✘ r2 failed after").says("EssentialContainerExited");
+    deploy.says("Rolled back; r1 never stopped (").says(" 0 failed)");
+    assert_eq!(place.task_pids(), serving);
+    clients.leave().nothing_amiss();
     place.must(&["status"]).says("OK · r1").says("2 of 2");
     assert_eq!(place.get("/greeting").unwrap().body, "hello");
     place.must(&["why"]).says("r2 failed before:").says("exits 4");
@@ -140,6 +148,32 @@ fn an_image_that_was_damaged_in_the_store_fails_to_start_and_the_old_release_ser
     place.must(&["why", "r2"]).says("TaskFailedToStart").says("fix ");
     assert_eq!(place.task_pids(), serving);
     assert_eq!(place.get("/greeting").unwrap().body, "hello");
+}
+
+#[test]
+fn an_executable_that_cannot_run_is_refused_by_the_engine_too_and_named() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    let serving = place.task_pids();
+    let layout = Layout::open(&place.state().join("images")).unwrap();
+    let mut foreign = service().to_vec();
+    foreign[18] = 183; // e_machine: AArch64
+    let faults = [
+        ("dynamic", compile(&[]), "the executable is not static"),
+        ("foreign", foreign, "the executable is for another architecture"),
+        ("script", b"#!/bin/sh\nexit 0\n".to_vec(), "the file is not executable"),
+    ];
+    for (title, executable, cause) in faults {
+        let (command, env, labels) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let (title, version) = (title.to_owned(), "1".to_owned());
+        // Unchecked, as another tool might have put it there.
+        let spec = Spec { executable, command, env, port: 8080, title, version, labels };
+        let digest = layout.add(&pack(&spec), &spec.reference().unwrap()).unwrap().digest.to_string();
+        let deploy = place.run(&["deploy", &digest]);
+        deploy.ends(1).says("TaskFailedToStart").says(cause).says("Rolled back; r1 never stopped").says(" 0 failed");
+    }
+    assert_eq!(place.task_pids(), serving);
 }
 
 fn blobs(place: &Place) -> Vec<PathBuf> {
