@@ -126,7 +126,10 @@ fn duplicates(metadata: &Metadata, wrong: &mut Vec<String>) {
 }
 
 fn sources(wrong: &mut Vec<String>) -> Result<()> {
-    let listed = Command::new("git").args(["ls-files", "*.rs"]).current_dir(root()).output().context("git ls-files")?;
+    // In CI the folder may be another user's, which git would refuse to look at.
+    let ls_files = ["-c", "safe.directory=*", "ls-files", "*.rs"];
+    let listed = Command::new("git").args(ls_files).current_dir(root()).output().context("git ls-files")?;
+    ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr).trim());
     for path in String::from_utf8(listed.stdout)?.lines() {
         let Ok(text) = std::fs::read_to_string(root().join(path)) else { continue };
         let is_test = path.contains("/tests/") || path.ends_with("tests.rs");
