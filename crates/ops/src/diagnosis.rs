@@ -107,7 +107,7 @@ pub fn diagnose(evidence: &Evidence) -> Diagnosis {
         sentence: cause.to_string(),
         certainty,
         because,
-        evidence: telling(&evidence.logs),
+        evidence: telling(&if evidence.logs.is_empty() { reasons(&evidence.failed) } else { evidence.logs.clone() }),
         before: evidence.before_release,
         changed,
         advice: advice.to_owned(),
@@ -148,6 +148,16 @@ fn of_task(task: &TaskView, evidence: &Evidence) -> (Cause, Certainty, String) {
         "UserInitiated" => (Cause::StoppedByUser, Certainty::Certain, code),
         _ => of_health(task, evidence, &reason),
     }
+}
+
+/// What is known of tasks that said nothing themselves: ECS's words on why they stopped.
+fn reasons(failed: &[TaskView]) -> Vec<EvidenceLine> {
+    let line = |task: &TaskView| {
+        let at = task.stopped_at.or(task.stopping_at)?;
+        let text = Some(reason(task)).filter(|text| !text.is_empty())?;
+        Some(EvidenceLine { at, task: task.short().to_owned(), text })
+    };
+    failed.iter().filter_map(line).collect()
 }
 
 /// Everything a stopped task says in words.

@@ -54,7 +54,7 @@ pub use error::OpsError;
 pub use event::{Event, Ledger, Operation, Outcome, RolloutReport};
 pub use lock::{Busy, in_progress};
 pub use logs::{LAST, LogLine, LogQuery, Merge, follow, logs};
-pub use place::{CONTAINER, Fargate, Launch, Place, Probe, Rollout, Run, ServiceSpec, Size};
+pub use place::{CONTAINER, FIRST_COUNT, Fargate, Launch, Place, Probe, Rollout, Run, ServiceSpec, Size};
 pub use release::{Release, ReleaseOutcome, releases};
 pub use rollback::rollback;
 pub use rollout::attach;

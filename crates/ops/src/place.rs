@@ -13,6 +13,9 @@ use crate::event::Event;
 /// Name of the one container of every task.
 pub const CONTAINER: &str = "app";
 
+/// How many tasks a new service has unless it was said: one more than can be lost.
+pub const FIRST_COUNT: u32 = 2;
+
 /// Where a service runs. The place itself (balancer, target group, log group) was made by somebody else.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -102,8 +105,8 @@ pub struct ServiceSpec {
     pub size: Size,
     /// How it rolls.
     pub rollout: Rollout,
-    /// How many tasks at first; later `scale` owns the number.
-    pub count: u32,
+    /// How many tasks, if it was said. A new service has [`FIRST_COUNT`] otherwise; later `scale` owns the number.
+    pub count: Option<u32>,
     /// The git commit it was built from.
     pub git: Option<String>,
 }

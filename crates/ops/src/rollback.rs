@@ -7,7 +7,7 @@ use crate::observe;
 use crate::place::{Place, Run};
 use crate::release::{Registered, Release, ReleaseOutcome, releases};
 use crate::rollout::arn_of_revision;
-use crate::snapshot::{AttemptView, revision_of};
+use crate::snapshot::{AttemptView, ServiceView, revision_of};
 
 /// Most releases that an error lists.
 const LISTED: usize = 10;
@@ -22,6 +22,8 @@ pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<Ro
     let service = observe::service(place).await?;
     let release = if let Some(asked) = asked {
         known_number(&observe::revisions(place, usize::MAX).await?, asked)?
+    } else if let Some(before) = being_replaced(&service) {
+        before
     } else {
         let known = releases(place).await?;
         let mut attempts = observe::attempts(place).await?;
@@ -32,6 +34,12 @@ pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<Ro
     let arn = arn_of_revision(&service, release)
         .ok_or(OpsError::Incomplete { doing: "roll back", missing: "a revision in the task definition's ARN" })?;
     Box::pin(replace(place, run, Operation::Rollback, &service, Registered { arn, release }, None)).await
+}
+
+/// The release that a rollout in progress replaces: the way out of it leads there, and no further.
+fn being_replaced(service: &ServiceView) -> Option<u32> {
+    let (rolling, serving) = (service.rolling()?.revision, service.deployments.iter().find(|older| !older.primary)?);
+    (serving.revision != rolling).then_some(serving.revision)
 }
 
 /// The release that the service itself has just given up: pure. Where the ledger is empty, the newest release's label tells.

@@ -135,7 +135,7 @@ pub(crate) fn spec(digest: &str) -> ServiceSpec {
             failures: Some(2),
             stop_timeout: Duration::from_secs(5),
         },
-        count: 2,
+        count: Some(2),
         git: None,
     }
 }

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::definition::{Definition, fingerprint};
-use crate::place::ServiceSpec;
+use crate::place::{FIRST_COUNT, ServiceSpec};
 use crate::snapshot::{RolloutView, ServiceView};
 use crate::tags;
 
@@ -71,7 +71,7 @@ impl Settings {
         Self {
             image: fingerprint(&spec.declared_image),
             definition: definition.fingerprint(),
-            count: spec.count,
+            count: spec.count.unwrap_or(FIRST_COUNT),
             rollout: RolloutView {
                 min_healthy_percent: spec.rollout.min_healthy_percent,
                 max_percent: spec.rollout.max_percent,

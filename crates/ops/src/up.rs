@@ -87,13 +87,13 @@ async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutR
         from_arn: None,
         to: registered.release,
         to_arn: registered.arn.clone(),
-        count: spec.count,
+        count: settings.count,
         serves: false,
         label: Some(label.clone()),
     };
     let new = NewService {
         task_definition: registered.arn,
-        count: spec.count,
+        count: settings.count,
         port: spec.port,
         rollout: settings.rollout,
         applied: settings.encode(),
@@ -122,8 +122,12 @@ async fn newest_or_new(
 async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport, OpsError> {
     let service = observe::service(place).await?;
     let wanted = Definition::wanted(place, spec);
-    let settings = Settings::of(spec, &wanted);
+    let mut settings = Settings::of(spec, &wanted);
     let applied = Settings::applied(&service);
+    if let (None, Some(applied)) = (spec.count, &applied) {
+        // What is not said stays what it was said to be.
+        settings.count = applied.count;
+    }
     let (running, _) = observe::task_definition(place, &service.task_definition).await?;
     let live = Live { definition: Definition::read(&running), count: service.desired, rollout: service.configuration };
     let mut plan = three_way::plan(applied.as_ref(), &settings, &wanted, &live);
