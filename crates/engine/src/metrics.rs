@@ -13,9 +13,10 @@ const MINUTE: usize = 12;
 const HOUR: usize = 720;
 
 /// Traffic of the last hour in steps of five seconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
-    last: Counters,
+    /// What the plane said last; None of a plane taken over, until it says how far it has counted.
+    last: Option<Counters>,
     /// Newest first; the first is under way.
     buckets: VecDeque<Bucket>,
     /// Which step the newest bucket is of.
@@ -29,11 +30,18 @@ struct Bucket {
     response_time: [u64; 17],
 }
 
+impl Default for Metrics {
+    /// Of a plane that has just been started.
+    fn default() -> Self {
+        Self { last: Some(Counters::default()), buckets: VecDeque::new(), step: 0 }
+    }
+}
+
 impl Metrics {
     /// Takes the plane's counters since it started.
     pub(crate) fn count(&mut self, counters: &Counters, now: Mono) {
         self.advance(now);
-        let last = std::mem::replace(&mut self.last, counters.clone());
+        let Some(last) = self.last.replace(counters.clone()) else { return };
         if let Some(bucket) = self.buckets.front_mut() {
             bucket.requests += counters.requests.saturating_sub(last.requests);
             bucket.failed += failures(counters).saturating_sub(failures(&last));
@@ -45,7 +53,12 @@ impl Metrics {
 
     /// A new plane counts from zero.
     pub(crate) fn plane_started(&mut self) {
-        self.last = Counters::default();
+        self.last = Some(Counters::default());
+    }
+
+    /// A plane that was taken over has counted before; that was not now.
+    pub(crate) fn plane_taken_over(&mut self) {
+        self.last = None;
     }
 
     /// Traffic of the last sixty seconds.
@@ -137,6 +150,15 @@ mod tests {
         metrics.plane_started();
         metrics.count(&counters(5, 0), at(11));
         assert_eq!(metrics.last_minute(at(11)).requests, 105);
+    }
+
+    #[test]
+    fn what_a_plane_counted_before_it_was_taken_over_is_not_counted_now() {
+        let mut metrics = Metrics::default();
+        metrics.plane_taken_over();
+        metrics.count(&counters(100, 0), at(10));
+        metrics.count(&counters(107, 0), at(11));
+        assert_eq!(metrics.last_minute(at(11)).requests, 7);
     }
 
     #[test]

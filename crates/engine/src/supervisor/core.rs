@@ -57,12 +57,16 @@ impl Core {
         plane: &Plane,
     ) -> Result<Self, EngineError> {
         let programs = Programs::new(home.programs(), home.folder().join("images"));
+        let mut metrics = Metrics::default();
+        if plane.adopted {
+            metrics.plane_taken_over();
+        }
         let accepting = plane.listener().attempt("hold the listening socket")?;
         Ok(Self {
             home,
             model,
             logs: Arc::new(logs),
-            metrics: Metrics::default(),
+            metrics,
             tasks: BTreeMap::new(),
             ports,
             rebinding: None,
