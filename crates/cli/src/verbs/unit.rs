@@ -12,6 +12,9 @@ pub(crate) fn run(settings: &Settings, config: Option<&Path>, printer: &mut Prin
     let program = std::env::current_exe().map_err(|error| Failure::unsure(format!("where am I? {error}")))?;
     let config = config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
     let config = config.map_or_else(String::new, |path| format!(" --config {}", quoted(&path)));
+    // The settings file that is found here, and paths in it, must be found then.
+    let folder = std::env::current_dir().map_err(|error| Failure::unsure(format!("where am I? {error}")))?;
+    let folder = folder.display().to_string().replace('%', "%%");
     let Settings { name, target, state_root, .. } = settings;
     let unit = format!(
         "# Install: gimmetime unit | sudo tee /etc/systemd/system/gimmetime-{name}.service; \
@@ -23,6 +26,7 @@ pub(crate) fn run(settings: &Settings, config: Option<&Path>, printer: &mut Prin
          [Service]\n\
          # Tasks and the data plane outlive a crash of the supervisor; a restart adopts them.\n\
          ExecStart={program} up --foreground --name {name} --target {target} --state {state}{config}\n\
+         WorkingDirectory={folder}\n\
          KillMode=process\n\
          Restart=on-failure\n\
          RestartSec=1\n\
