@@ -36,7 +36,10 @@ impl Progress {
             Event::Registered { release, version, digest, .. } => {
                 self.head = format!("r{release} {version} {}", short(digest));
             }
-            Event::Attached(busy) => return printer.note(format!("following {} by {}", busy.what, busy.who)),
+            Event::Attached(busy) => {
+                self.head.clone_from(&busy.what);
+                return printer.note(format!("following {} by {}", busy.what, busy.who));
+            }
             Event::Changing { operation, from, to, count } => {
                 self.parts.clear();
                 self.head = head(*operation, *from, *to, *count);
