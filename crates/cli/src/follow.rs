@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 
 use gimmetime_ops::{Canceller, Event, OpsError, Run, cancellation};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::exit::Failure;
@@ -103,23 +103,30 @@ enum Choice {
 }
 
 /// Asks on the terminal. A second Ctrl-C while it asks means: detach.
-async fn ask(printer: &mut Printer, before: Option<u32>, interrupt: &mut tokio::signal::unix::Signal) -> Choice {
+async fn ask(printer: &mut Printer, before: Option<u32>, interrupt: &mut Signal) -> Choice {
     let back = before.map_or_else(String::new, |before| format!(", [r]oll back to r{before}"));
     printer.note(format!("interrupted: [d]etach (it goes on){back}, [k]eep waiting?"));
-    let answer = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map(|_| line)
-    });
-    tokio::select! {
-        answer = answer => match answer.ok().and_then(Result::ok).as_deref().map(str::trim) {
-            Some("r" | "roll back" | "rollback") => Choice::RollBack,
-            Some("k" | "keep" | "keep waiting") => Choice::KeepWaiting,
-            _ => Choice::Detach,
-        },
-        _ = interrupt.recv() => Choice::Detach,
+    match answer(interrupt).await.as_deref() {
+        Some("r" | "roll back" | "rollback") => Choice::RollBack,
+        Some("k" | "keep" | "keep waiting") => Choice::KeepWaiting,
+        _ => Choice::Detach,
     }
 }
 
-fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
+/// What is typed on the terminal; None if Ctrl-C or the end of input comes instead. Once a signal was listened for it
+/// ends nothing by itself any more, so whoever reads must listen, too.
+pub(crate) async fn answer(interrupt: &mut Signal) -> Option<String> {
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|length| (0 < length).then_some(line))
+    });
+    tokio::select! {
+        line = line => Some(line.ok()?.ok()??.trim().to_lowercase()),
+        _ = interrupt.recv() => None,
+    }
+}
+
+/// A signal, heard from now on.
+pub(crate) fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")))
 }

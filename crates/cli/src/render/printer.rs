@@ -139,17 +139,6 @@ impl Printer {
         self.colour = colour;
     }
 
-    /// Asks a question that is answered with one of some letters; `None` at the end of input.
-    pub(crate) fn ask(&mut self, question: &str) -> Option<String> {
-        self.clear();
-        let mut err = io::stderr().lock();
-        let _ = write!(err, "{question} ");
-        let _ = err.flush();
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer).ok()?;
-        (read > 0).then(|| answer.trim().to_lowercase())
-    }
-
     /// Clears the screen for the next picture of something that is watched, when it is a terminal.
     pub(crate) fn next_picture(&mut self) -> io::Result<()> {
         if !self.json && io::stdout().is_terminal() {

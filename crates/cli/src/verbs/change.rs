@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use gimmetime_engine::Presence;
 use gimmetime_ops::{Operation, OpsError, Outcome, Place, RolloutReport, Run, attach, rollback};
+use tokio::signal::unix::SignalKind;
 
 use crate::args::Busy;
 use crate::exit::{Exit, Failure};
-use crate::follow::{Follow, Followed};
+use crate::follow::{Follow, Followed, answer, listen};
 use crate::render::{Printer, rollout};
 use crate::target;
 use crate::verbs::{Context, said};
@@ -49,7 +50,7 @@ pub(crate) async fn make<T>(
         let run = follow.run();
         match Box::pin(to_its_end(context, follow, change(run), printer)).await? {
             Followed::Ended(Ok(done)) => return Ok(Changed::Own(done)),
-            Followed::Ended(Err(OpsError::Busy(other))) => match choose(&other, busy, printer)? {
+            Followed::Ended(Err(OpsError::Busy(other))) => match choose(&other, busy, printer).await? {
                 Choice::Attach => {
                     let over = || Failure::unsure("it ended a moment ago").hint("gimmetime status");
                     let report = join(context, place, printer).await?.ok_or_else(over)?;
@@ -101,7 +102,7 @@ enum Choice {
     Wait,
 }
 
-fn choose(other: &gimmetime_ops::Busy, flags: &Busy, printer: &mut Printer) -> Result<Choice, Failure> {
+async fn choose(other: &gimmetime_ops::Busy, flags: &Busy, printer: &mut Printer) -> Result<Choice, Failure> {
     let words = other.to_string();
     let first = words.lines().next().unwrap_or_default().to_owned();
     if flags.attach {
@@ -112,8 +113,9 @@ fn choose(other: &gimmetime_ops::Busy, flags: &Busy, printer: &mut Printer) -> R
         return Ok(Choice::Wait);
     }
     if printer.can_ask() {
-        let question = format!("{first}. [a]ttach to it, [w]ait for its end, or [q]uit?");
-        match printer.ask(&question).as_deref() {
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        printer.note(format!("{first}. [a]ttach to it, [w]ait for its end, or [q]uit?"));
+        match answer(&mut interrupt).await.as_deref() {
             Some("a" | "attach") => return Ok(Choice::Attach),
             Some("w" | "wait") => return Ok(Choice::Wait),
             _ => {}

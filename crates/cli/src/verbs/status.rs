@@ -7,9 +7,11 @@ use gimmetime_clock::{Interval, Timestamp, source};
 use gimmetime_engine::EngineDescription;
 use gimmetime_ops::{Clocks, StatusReport, TaskLine, status};
 use serde_json::{Value, json};
+use tokio::signal::unix::SignalKind;
 
 use crate::args::Status;
 use crate::exit::{Exit, Failure};
+use crate::follow::listen;
 use crate::render::progress::short;
 use crate::render::units::{clock_time, count, day_time, half_width, latency, span};
 use crate::render::words::shorten;
@@ -27,19 +29,29 @@ const FEW: usize = 5;
 /// Shows it once, or again and again.
 pub(crate) async fn run(context: &Context, args: &Status, printer: &mut Printer) -> Result<Exit, Failure> {
     let local = context.connect(printer).await?;
+    if args.watch {
+        return watch(context, &local, printer).await;
+    }
+    Picture::take(&local).await?.show(context, &local, printer)
+}
+
+/// Shows it until Ctrl-C, which may come while a picture is taken.
+async fn watch(context: &Context, local: &Local, printer: &mut Printer) -> Result<Exit, Failure> {
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut exit = Exit::Unsure;
+    let mut pause = Duration::ZERO;
     loop {
-        let picture = Picture::take(&local).await?;
-        if args.watch {
-            said(printer.next_picture())?;
-        }
-        let exit = picture.show(context, &local, printer)?;
-        if !args.watch {
-            return Ok(exit);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(exit),
-        }
+        let next = async {
+            tokio::time::sleep(pause).await;
+            Picture::take(local).await
+        };
+        let picture = tokio::select! {
+            picture = next => picture?,
+            _ = interrupt.recv() => return Ok(exit),
+        };
+        said(printer.next_picture())?;
+        exit = picture.show(context, local, printer)?;
+        pause = LOOK;
     }
 }
 

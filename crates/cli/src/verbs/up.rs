@@ -7,10 +7,11 @@ use gimmetime_clock::{Mono, source};
 use gimmetime_engine::{Endpoint, PlaceChange, Presence};
 use gimmetime_ops::{Outcome, UpAction, UpReport, up_service};
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
+use crate::follow::listen;
 use crate::release::{Packed, pack};
 use crate::render::progress::short;
 use crate::render::units::span;
@@ -49,7 +50,12 @@ pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> 
     let exit = serve(context, &settings, args, &local, packed, began, printer).await?;
     match told {
         // Unsure: it goes on, and nobody waited. Whoever interrupted it is heard now.
-        Some(told) if matches!(exit, Exit::Done | Exit::Unsure) => stay(context, &local, told, printer).await,
+        Some(told) if exit == Exit::Unsure => stay(context, &local, told, printer).await,
+        Some(told) if exit == Exit::Done => {
+            // Ctrl-C on a terminal was answered: keep waiting.
+            let told = if printer.can_ask() { told.without_interrupt()? } else { told };
+            stay(context, &local, told, printer).await
+        }
         _ => Ok(exit),
     }
 }
@@ -60,9 +66,7 @@ fn wanted(settings: &Settings, args: &Up) -> Settings {
     if let Some(image) = &args.image {
         wanted.service.image = ImageSource::parse(image);
     }
-    if let Some(count) = args.count {
-        wanted.count = count;
-    }
+    wanted.count = args.count.or(wanted.count);
     wanted
 }
 
@@ -214,9 +218,12 @@ struct Told {
 
 impl Told {
     fn listen() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Forgets a Ctrl-C that came until now.
+    fn without_interrupt(self) -> Result<Self, Failure> {
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, ..self })
     }
 }
 
