@@ -27,7 +27,8 @@ pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> 
     let told = if args.foreground { Some(Told::listen()?) } else { None };
     let settings = wanted(&context.settings, args);
     let home = target::home(&settings);
-    let was_absent = matches!(home.presence().map_err(engine_failed)?, Presence::Absent);
+    // A folder may be there without a place: images that were built for it.
+    let is_new = !home.folder().exists();
     let packed =
         home.layout().map_err(engine_failed).and_then(|layout| pack(&settings, &settings.service.image, &layout));
     let started = match packed {
@@ -39,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> 
     let (packed, endpoint) = match started {
         Ok(started) => started,
         Err(failure) => {
-            if was_absent {
+            if is_new {
                 // Nothing came of it: leave nothing. What cannot be removed is found by the next `up`.
                 let _ = home.remove();
             }
