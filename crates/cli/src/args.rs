@@ -131,9 +131,9 @@ pub(crate) enum Verb {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Up {
     /// Where clients connect [default: 127.0.0.1:8080]
-    #[arg(long, env = "GIMMETIME_LISTEN", hide_env = true, value_name = "ADDR")]
+    #[arg(long, env = "GIMMETIME_LISTEN", hide_env = true, value_name = "ADDR", value_parser = parse_address)]
     pub(crate) listen: Option<SocketAddr>,
-    /// How many tasks, at the first start; later `scale` owns it [default: 2]
+    /// How many tasks; what is not said stays as it is [default: 2 at the first start]
     #[arg(long, env = "GIMMETIME_COUNT", hide_env = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
     pub(crate) count: Option<u32>,
     /// What runs: builtin, or a path to a static executable [default: builtin]
@@ -261,7 +261,7 @@ pub(crate) enum Image {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
     /// Where to listen [default: $HOST:$PORT, or 0.0.0.0:8080]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Threads, one epoll loop each
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -294,6 +294,11 @@ pub(crate) enum Engine {
         #[arg(long)]
         home: PathBuf,
     },
+}
+
+/// Reads an address and a port.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("expected an address as 127.0.0.1:8080, but found `{text}`"))
 }
 
 /// Reads a release as `12` or `r12`.

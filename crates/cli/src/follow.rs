@@ -105,11 +105,14 @@ enum Choice {
 /// Asks on the terminal. A second Ctrl-C while it asks means: detach.
 async fn ask(printer: &mut Printer, before: Option<u32>, interrupt: &mut Signal) -> Choice {
     let back = before.map_or_else(String::new, |before| format!(", [r]oll back to r{before}"));
-    printer.note(format!("interrupted: [d]etach (it goes on){back}, [k]eep waiting?"));
-    match answer(interrupt).await.as_deref() {
-        Some("r" | "roll back" | "rollback") => Choice::RollBack,
-        Some("k" | "keep" | "keep waiting") => Choice::KeepWaiting,
-        _ => Choice::Detach,
+    loop {
+        printer.note(format!("interrupted: [d]etach (it goes on){back}, [k]eep waiting?"));
+        match answer(interrupt).await.as_deref() {
+            Some("r" | "roll back" | "rollback") if before.is_some() => return Choice::RollBack,
+            Some("k" | "keep" | "keep waiting") => return Choice::KeepWaiting,
+            None | Some("d" | "detach") => return Choice::Detach,
+            Some(_) => {}
+        }
     }
 }
 

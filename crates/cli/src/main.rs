@@ -18,7 +18,8 @@ mod render;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use args::Cli;
 use exit::{Exit, Failure};
@@ -26,9 +27,11 @@ use render::Printer;
 use settings::Environment;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let environment = Environment::read();
     let mut printer = Printer::new(&cli.common, environment.no_color, environment.dumb_terminal);
+    printer.name_place(&typed_place(&matches));
     let ended = match verbs::run_plain(&cli.verb, &mut printer) {
         Some(ended) => ended,
         None => run(cli, &environment, &mut printer),
@@ -40,6 +43,16 @@ fn main() -> ExitCode {
         failure.exit
     });
     exit.into()
+}
+
+/// The flags by which the place was named, as they were typed: what the environment and the settings say, they say again.
+fn typed_place(matches: &ArgMatches) -> String {
+    let typed = ["target", "name", "config", "state"].into_iter().filter_map(|flag| {
+        let is_typed = matches.value_source(flag) == Some(ValueSource::CommandLine);
+        let value = matches.get_raw(flag).filter(|_| is_typed)?.next()?;
+        Some(format!(" --{flag} {}", value.to_string_lossy()))
+    });
+    typed.collect()
 }
 
 /// Runs a verb on one thread: what it waits for is elsewhere.

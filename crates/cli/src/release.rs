@@ -49,7 +49,7 @@ pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<Stri
         ImageSource::Builtin => {
             (embedded::SERVER.to_vec(), "gimmetime".to_owned(), env!("CARGO_PKG_VERSION").to_owned(), None)
         }
-        ImageSource::Path(path) => (read(path)?, title(path), "local".to_owned(), commit(path)),
+        ImageSource::Path(path) => (read(path)?, "service".to_owned(), "local".to_owned(), commit(path)),
         ImageSource::Digest(digest) => {
             return Err(Failure::unsure(format!("{digest} is built already")).hint("pass `builtin` or a path"));
         }
@@ -77,14 +77,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// The file's name, reduced to what an image's name may hold.
-fn title(path: &Path) -> String {
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_lowercase());
-    let kept: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let kept = kept.trim_matches('-').to_owned();
-    if kept.is_empty() { "service".to_owned() } else { kept }
-}
-
 /// The commit that is checked out where the executable lies, with `-dirty` when files differ from it.
 fn commit(path: &Path) -> Option<String> {
     let folder =
@@ -93,15 +85,4 @@ fn commit(path: &Path) -> Option<String> {
     let output = Command::new("git").arg("-C").arg(folder).args(describe).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_holds_only_what_an_image_name_may() {
-        assert_eq!(title(Path::new("./bin/My Server_2")), "my-server-2");
-        assert_eq!(title(Path::new("/")), "service");
-    }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Printer {
     json: bool,
     colour: bool,
     live: bool,
+    /// Flags that a printed command needs to mean this place: ` --name time`.
+    place: String,
     /// What the live line shows now.
     shown: String,
 }
@@ -38,8 +40,23 @@ impl Printer {
             json,
             colour: !common.no_color && !no_color && !dumb && io::stdout().is_terminal(),
             live: !dumb && io::stderr().is_terminal(),
+            place: String::new(),
             shown: String::new(),
         }
+    }
+
+    /// From now on, commands that are printed bear these flags, as they were typed.
+    pub(crate) fn name_place(&mut self, flags: &str) {
+        flags.clone_into(&mut self.place);
+    }
+
+    /// Words in which each command of ours means this place.
+    fn placed(&self, words: &str) -> String {
+        const COMMANDS: [&str; 9] = ["up", "deploy", "rollback", "releases", "scale", "status", "why", "down", "image"];
+        let place = |words: String, verb: &str| {
+            words.replace(&format!("gimmetime {verb}"), &format!("gimmetime{} {verb}", self.place))
+        };
+        if self.place.is_empty() { words.to_owned() } else { COMMANDS.into_iter().fold(words.to_owned(), place) }
     }
 
     /// Whether standard output bears JSON.
@@ -72,7 +89,11 @@ impl Printer {
     /// # Errors
     /// When standard output is gone: the caller should end quietly.
     pub(crate) fn text(&mut self, line: impl Display) -> io::Result<()> {
-        if self.json { Ok(()) } else { self.data(line) }
+        if self.json {
+            return Ok(());
+        }
+        let line = self.placed(&line.to_string());
+        self.data(line)
     }
 
     /// A line of data, whoever reads.
@@ -110,7 +131,7 @@ impl Printer {
     /// A remark that stays.
     pub(crate) fn note(&mut self, words: impl Display) {
         self.clear();
-        let _ = writeln!(io::stderr().lock(), "{words}");
+        let _ = writeln!(io::stderr().lock(), "{}", self.placed(&words.to_string()));
     }
 
     /// Takes the live line away.

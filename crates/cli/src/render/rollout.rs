@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::progress::short;
 use super::units::{clock_time, count, half_width, latency, span};
+use super::words::plain;
 use super::{Printer, Tone};
 use crate::verbs::check::verdict_word;
 
@@ -68,7 +69,7 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
         } else {
             String::new()
         };
-        printer.text(format!("{label:<10} {} {}  {}{more}", clock_time(line.at), line.task, line.text))?;
+        printer.text(format!("{label:<10} {} {}  {}{more}", clock_time(line.at), line.task, plain(&line.text)))?;
     }
     if !cause.changed.is_empty() {
         let before = cause.before.map_or_else(String::new, |before| format!("r{before} → "));

@@ -20,6 +20,12 @@ fn word(word: &str) -> String {
     word.replace(core, shorter)
 }
 
+/// What a task said, without the power to paint or move what others said: control characters are shown, not obeyed.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +39,10 @@ mod tests {
             "(service x) registered 1 targets in (target-group gimmetime) (task c4e3eeecf99b)."
         );
         assert_eq!(shorten("tasks failed to start."), "tasks failed to start.");
+    }
+
+    #[test]
+    fn a_task_cannot_paint_the_terminal() {
+        assert_eq!(plain("\u{1b}[31mred\ttab\r"), "\\u{1b}[31mred\ttab\\r");
     }
 }

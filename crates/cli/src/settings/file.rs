@@ -135,6 +135,11 @@ fn read_service(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> ServiceFile 
         service.failures = rollout.integer("failures", 1..201, mistakes);
         service.stop_timeout = rollout.parsed("stop_timeout", mistakes, stop_timeout);
         service.probe_rate = rollout.positive("probe_rate", mistakes);
+        if (service.min_healthy_percent, service.max_percent) == (Some(100), Some(100)) {
+            let words =
+                "`service.rollout`: min_healthy_percent 100 and max_percent 100 leave no room to replace a task";
+            mistakes.add(Mistake::plain(words.to_owned()).hint("lower the one or raise the other"));
+        }
         rollout.finish(mistakes);
     }
     reader.finish(mistakes);
@@ -152,10 +157,10 @@ fn variables(reader: &mut Reader<'_>, key: &'static str, mistakes: &mut Mistakes
 fn secrets(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
     let pairs = reader.pairs("secrets", mistakes);
     check_names("secrets", &pairs, mistakes);
-    let is_reference = |text: &str| ["file:", "ssm:", "secretsmanager:"].iter().any(|scheme| text.starts_with(scheme));
+    let is_reference = |text: &str| ["file:/", "ssm:", "secretsmanager:"].iter().any(|scheme| text.starts_with(scheme));
     for Pair { name, line, .. } in pairs.iter().filter(|pair| !is_reference(&pair.value)) {
         let mistake = Mistake::plain(format!("secret `{name}` must be a reference, not a value")).at(*line);
-        mistakes.add(mistake.hint("file:/path here; ssm:NAME or secretsmanager:NAME on AWS"));
+        mistakes.add(mistake.hint("file: and an absolute path here; ssm:NAME or secretsmanager:NAME on AWS"));
     }
     pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
 }
@@ -163,7 +168,8 @@ fn secrets(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> BTreeMap<String,
 /// A name that no shell could set is a mistake, and so is one the engine sets itself.
 fn check_names(key: &str, pairs: &[Pair], mistakes: &mut Mistakes) {
     for Pair { name, line, .. } in pairs {
-        if name.is_empty() || name.contains(['=', '\0']) {
+        let starts_well = name.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic());
+        if !starts_well || !name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
             let words = format!("`service.{key}`: `{name}` is no name of an environment variable");
             mistakes.add(Mistake::plain(words).at(*line));
         }

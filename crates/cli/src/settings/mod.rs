@@ -34,8 +34,8 @@ pub(crate) struct Settings {
     pub(crate) service: Service,
     /// Where clients connect, if it was said.
     pub(crate) listen: Option<SocketAddr>,
-    /// How many tasks at the first start.
-    pub(crate) count: u32,
+    /// How many tasks, if it was said.
+    pub(crate) count: Option<u32>,
 }
 
 /// `[service]`, resolved. Any change here is a release.
@@ -144,7 +144,7 @@ impl Settings {
             state_root: state_root.expect("its absence was a mistake"),
             service: resolve_service(file.service),
             listen: place.listen.or(file.top.listen),
-            count: place.count.or(file.top.count).unwrap_or(2),
+            count: place.count.or(file.top.count),
         })
     }
 }

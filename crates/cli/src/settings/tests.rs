@@ -35,7 +35,7 @@ fn a_mistake_of_syntax_names_its_line() {
 fn without_a_file_every_setting_has_a_default() {
     let settings =
         Settings::merge(&common(), &Environment::default(), File::default(), None).expect("defaults are right");
-    assert_eq!((settings.name.as_str(), settings.target.as_str(), settings.count), ("gimmetime", "local", 2));
+    assert_eq!((settings.name.as_str(), settings.target.as_str(), settings.count), ("gimmetime", "local", None));
     assert_eq!(settings.service.image, ImageSource::Builtin);
     assert_eq!((settings.service.health.as_str(), settings.service.probe.as_str()), ("/live", "/now"));
 }
@@ -46,9 +46,9 @@ fn a_flag_beats_the_file_and_a_target_beats_the_top() {
     let file = File::parse(source, Mistakes::of(None)).expect("it is right");
     let flags = Common { name: Some("typed".to_owned()), ..common() };
     let settings = Settings::merge(&flags, &Environment::default(), file.clone(), None).expect("it is right");
-    assert_eq!((settings.name.as_str(), settings.count), ("typed", 5));
+    assert_eq!((settings.name.as_str(), settings.count), ("typed", Some(5)));
     let flags = Common { target: Some("other".to_owned()), ..common() };
-    assert_eq!(Settings::merge(&flags, &Environment::default(), file, None).expect("it is right").count, 3);
+    assert_eq!(Settings::merge(&flags, &Environment::default(), file, None).expect("it is right").count, Some(3));
 }
 
 #[test]

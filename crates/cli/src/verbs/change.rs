@@ -90,6 +90,11 @@ pub(crate) fn end(context: &Context, report: &RolloutReport, printer: &mut Print
     }
 }
 
+/// The exit code of `up` and `deploy` where the user went back meanwhile: what was asked for does not serve.
+pub(crate) fn undone(report: &RolloutReport, exit: Exit) -> Exit {
+    if report.operation == Operation::Rollback && exit == Exit::Done { Exit::Failed } else { exit }
+}
+
 fn operation(report: &RolloutReport) -> String {
     match report.operation {
         Operation::Scale => format!("scaling to {} tasks", report.count),

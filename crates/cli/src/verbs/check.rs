@@ -13,7 +13,12 @@ use crate::render::{Printer, Tone};
 use crate::verbs::said;
 
 /// Checks, and ends with 0 for a good clock, 1 for a wrong one, 2 when it could not be told.
-pub(crate) async fn run(args: &Check, default_url: Option<String>, printer: &mut Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    args: &Check,
+    timeout: Option<Duration>,
+    default_url: Option<String>,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
     let Some(text) = args.url.clone().or(default_url) else {
         return Err(Failure::unsure("check what? no URL was given, and no service runs here")
             .hint("gimmetime check http://HOST:PORT"));
@@ -23,7 +28,12 @@ pub(crate) async fn run(args: &Check, default_url: Option<String>, printer: &mut
         return compat(&url, printer).await;
     }
     let limit = Offset::from_nanos(i64::try_from(args.limit.as_nanos()).unwrap_or(i64::MAX));
-    match gimmetime_check::check(&url, &Options { limit, ..Options::default() }).await {
+    let mut options = Options { limit, ..Options::default() };
+    if let Some(timeout) = timeout {
+        options.budget = timeout;
+        options.timeout = timeout.min(options.timeout);
+    }
+    match gimmetime_check::check(&url, &options).await {
         Ok(report) => show(&report, &url, printer),
         Err(error) => unavailable(&error, printer),
     }

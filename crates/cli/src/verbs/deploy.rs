@@ -34,7 +34,7 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
         }
         Changed::Other(report) => {
             let heading = rollout::heading(&report, None, None, &context.who);
-            end(context, &report, &heading, printer)
+            end(context, &report, &heading, printer).map(|exit| change::undone(&report, exit))
         }
     }
 }

@@ -19,15 +19,16 @@ pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit
         return said(printer.text(format!("nothing to delete: `{name}` is not up")));
     }
     let began = source::mono();
+    let ran = matches!(home.presence().map_err(engine_failed)?, Presence::Running(_) | Presence::Orphaned { .. });
     let tasks = drain(&home, printer).await?;
     home.remove().map_err(engine_failed)?;
     said(printer.json(&json!({ "name": name, "removed": true, "tasks": tasks, "left": 0 })))?;
     let tick = printer.paint(Tone::Good, "✔");
     let plural = if tasks == 1 { "" } else { "s" };
-    said(printer.text(format!(
-        "{tick} {tasks} task{plural} drained   {tick} engine stopped   {tick} state removed   {} · left: nothing",
-        span(source::mono().since(began))
-    )))
+    let stopped =
+        if ran { format!("{tick} {tasks} task{plural} drained   {tick} engine stopped   ") } else { String::new() };
+    let took = span(source::mono().since(began));
+    said(printer.text(format!("{stopped}{tick} state removed   {took} · left: nothing")))
 }
 
 /// Stops everything in order and keeps the state, so that the next `up` goes on with the same releases.

@@ -67,7 +67,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Why(args) => why::run(&context, &args, printer).await,
         Verb::Down => down::run(&context, printer).await,
         Verb::Ls => ls::run(&context, printer),
-        Verb::Check(args) => check::run(&args, default_url(&context), printer).await,
+        Verb::Check(args) => check::run(&args, context.common.timeout, default_url(&context), printer).await,
         Verb::Image(image) => image::run(&image, &context.settings, printer),
         Verb::Env(args) => {
             let local = context.connect(printer).await?;

@@ -76,7 +76,9 @@ impl Picture {
         let status = &self.status;
         said(printer.json(&self.as_json(context, local)))?;
         let serves = status.desired <= status.healthy;
-        let sign = if serves && status.is_steady {
+        let sign = if status.desired == 0 {
+            printer.paint(Tone::Warn, "SCALED TO 0")
+        } else if serves && status.is_steady {
             printer.paint(Tone::Good, "OK")
         } else if status.healthy > 0 {
             printer.paint(Tone::Warn, "CHANGING")

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use gimmetime_check::{CheckError, Options, Report};
 use gimmetime_clock::{Mono, source};
 use gimmetime_engine::{Endpoint, PlaceChange, Presence};
-use gimmetime_ops::{Outcome, UpAction, UpReport, up_service};
+use gimmetime_ops::{Outcome, Release, UpAction, UpReport, releases, up_service};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind};
 
@@ -129,23 +129,31 @@ async fn serve(
         return change::end(context, &up.rollout, printer);
     }
     let (clock, exit) = clock(checked.as_ref(), printer);
+    let running = releases(&local.place).await?.into_iter().find(|release| release.number == up.rollout.to);
     said(printer.text(format!(
-        "{tick} r{} {} {}   {tick} {} of {} healthy   {clock}   {}",
+        "{tick} r{} {}   {tick} {} of {} healthy   {clock}   {}",
         up.rollout.to,
-        if settings.service.image == ImageSource::Builtin {
-            format!("builtin {}", packed.version)
-        } else {
-            packed.version
-        },
-        short(&packed.digest),
+        running.as_ref().map_or_else(String::new, |release| named(release, settings, &packed)),
         up.rollout.count,
         up.rollout.count,
         span(source::mono().since(began)),
         tick = printer.paint(Tone::Good, "✔"),
     )))?;
+    if running.is_some_and(|release| release.digest.as_deref() != Some(packed.digest.as_str())) {
+        let words = format!("  note   {} is not what runs; to roll it out: gimmetime deploy", short(&packed.digest));
+        said(printer.text(words))?;
+    }
     tell_changes(&up, printer)?;
     success_info(context, local, printer)?;
-    Ok(exit)
+    Ok(change::undone(&up.rollout, exit))
+}
+
+/// `builtin 0.1.0 sha256:9c1f…`
+fn named(release: &Release, settings: &Settings, packed: &Packed) -> String {
+    let digest = release.digest.as_deref().unwrap_or_default();
+    let is_builtin = settings.service.image == ImageSource::Builtin && digest == packed.digest;
+    let builtin = if is_builtin { "builtin " } else { "" };
+    format!("{builtin}{} {}", release.version.as_deref().unwrap_or_default(), short(digest))
 }
 
 /// The verdict on the service's clock. A service that tells no time has none.
@@ -179,16 +187,10 @@ fn tell_changes(up: &UpReport, printer: &mut Printer) -> Result<Exit, Failure> {
 /// How to read it, watch it, scale it, delete it.
 fn success_info(context: &Context, local: &Local, printer: &mut Printer) -> Result<Exit, Failure> {
     let url = format!("http://{}{}", local.place.url.authority(), local.place.url.path);
-    let same = same_place(&context.settings);
     let reads_time = context.settings.service.probe == "/now";
     let read = if reads_time { format!("date -d @$(curl -s {url})") } else { format!("curl -s {url}") };
-    said(printer.text(format!("  read   {read:<50} watch   gimmetime status --watch{same}")))?;
-    said(printer.text(format!("  scale  {:<50} delete  gimmetime down{same}", format!("gimmetime scale 4{same}"))))
-}
-
-/// What must be typed again so that the next command means this place.
-fn same_place(settings: &Settings) -> String {
-    if settings.name == "gimmetime" { String::new() } else { format!(" --name {}", settings.name) }
+    said(printer.text(format!("  read   {read:<50} watch   gimmetime status --watch")))?;
+    said(printer.text(format!("  scale  {:<50} delete  gimmetime down", "gimmetime scale 4")))
 }
 
 fn as_json(

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::clients::Clients;
 use crate::place::{Place, Ran, eventually, runs, signal};
-use crate::program::{second_service, task_settings};
+use crate::program::{second_service, service, task_settings};
 
 #[test]
 fn up_ends_with_a_service_that_answers_as_the_original_did() {
@@ -211,7 +211,9 @@ fn one_executable_gives_one_digest_wherever_it_is_built() {
         assert!(one.starts_with("sha256:") && one.len() == 72, "{one}");
         assert_eq!(one, other);
     }
-    one.must(&["image", "ls"]).says("task:local").says("gimmetime:0");
+    one.must(&["image", "ls"]).says("service:local").says("gimmetime:0");
+    one.file("renamed", service());
+    assert_eq!(one.must(&["image", "build", "./renamed"]).stdout, other.must(&["image", "build"]).stdout);
 }
 
 #[test]
