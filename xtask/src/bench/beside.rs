@@ -40,11 +40,10 @@ pub(super) fn nginx(bench: &Bench) -> Result<()> {
 fn rounds(bench: &Bench, nginx: u32) -> Result<(f64, f64)> {
     first_answer(NGINX.parse()?)?;
     let plane = plane(&bench.folder)?;
-    let worker = child_of(nginx)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(load(plane, &bench.listen.to_string())?);
-        theirs.push(load(worker, NGINX)?);
+        theirs.push(load(nginx, NGINX)?);
     }
     Ok((median(ours), median(theirs)))
 }
@@ -84,16 +83,12 @@ fn plane(folder: &Path) -> Result<u32> {
     bail!("no data plane of {home} runs")
 }
 
-fn child_of(parent: u32) -> Result<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
-    children.split_whitespace().next().context("nginx has no worker")?.parse().context("no pid")
-}
-
+/// One process: killed, it leaves no worker behind.
 fn start_nginx(folder: &Path, ports: &[u64]) -> Result<Child> {
     let servers: Vec<String> = ports.iter().map(|port| format!("server 127.0.0.1:{port};")).collect();
     let servers = servers.join(" ");
     let configuration = format!(
-        "daemon off; worker_processes 1; pid nginx.pid; error_log stderr crit;\n\
+        "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\n\
          events {{ worker_connections 1024; }}\n\
          http {{ access_log off; keepalive_requests 1000000;\n\
          upstream tasks {{ {servers} keepalive 64; keepalive_requests 1000000; }}\n\
