@@ -51,7 +51,8 @@ pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> 
     let exit = serve(context, &settings, args, &local, packed, began, printer).await?;
     match told {
         // Unsure: it goes on, and nobody waited. Whoever interrupted it is heard now.
-        Some(told) if exit == Exit::Unsure => stay(context, &local, told, printer).await,
+        // Failed: the old release serves; to end would only have whoever supervises this roll the new one out again.
+        Some(told) if matches!(exit, Exit::Unsure | Exit::Failed) => stay(context, &local, told, printer).await,
         Some(told) if exit == Exit::Done => {
             // Ctrl-C on a terminal was answered: keep waiting.
             let told = if printer.can_ask() { told.without_interrupt()? } else { told };

@@ -1,5 +1,6 @@
 //! The life of a service: up, read, deploy, roll back, scale, explain, down.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -198,6 +199,21 @@ fn in_the_foreground_it_stays_until_sigterm_and_the_next_one_goes_on_with_its_re
         assert!(place.process("").is_none(), "no process is left");
         place.settings(&task_settings("env = { GREETING = \"again\" }"));
     }
+}
+
+#[test]
+fn in_the_foreground_a_release_that_was_rolled_back_does_not_end_it() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    place.serve_task("exit");
+    let mut up = place.start(&["up", "--foreground"]);
+    let mut lines = BufReader::new(up.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("✘ r2 failed after")), "it says so before it ends");
+    eventually("all is well again", || place.is_steady());
+    assert_eq!(place.get("/greeting").unwrap().body, "hello");
+    signal(up.id(), Signal::TERM);
+    Ran::of(up.wait_with_output().unwrap()).ends(0).says("2 tasks drained; the state stays in");
 }
 
 #[test]
