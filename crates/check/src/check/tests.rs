@@ -211,7 +211,7 @@ async fn what_is_no_time_is_said_to_be_none() {
 
 #[tokio::test]
 async fn a_service_that_cannot_be_reached_is_told_from_one_without_the_time() {
-    let address = nobody().await;
+    let address = nobody();
     let error = examine(address, quick()).await.unwrap_err();
     assert_eq!(error, CheckError::Unreachable { address, fault: Fault::Refused });
     assert_eq!(error.to_string(), format!("no answer from {address}: connection refused"));
@@ -252,5 +252,5 @@ async fn the_old_words_are_spoken_over_real_sockets() {
     let behind = answering(|_| stamped("a", Offset::from_millis(-3000))).await;
     let (words, ok) = said(behind).await;
     assert_eq!((words.as_str(), ok), ("Time difference is 3\nnotok", false));
-    assert_eq!(said(nobody().await).await, ("Service not available or accessible".to_owned(), false));
+    assert_eq!(said(nobody()).await, ("Service not available or accessible".to_owned(), false));
 }

@@ -152,7 +152,7 @@ async fn a_body_beyond_the_limit_is_cut_and_its_connection_not_used_again() {
 
 #[tokio::test]
 async fn a_port_nobody_listens_on_refuses() {
-    assert_eq!(ask(nobody().await).await.unwrap_err(), Fault::Refused);
+    assert_eq!(ask(nobody()).await.unwrap_err(), Fault::Refused);
 }
 
 #[tokio::test]

@@ -154,10 +154,10 @@ async fn an_answer_cut_short_on_a_kept_connection_is_a_failure_and_not_tried_aga
 
 #[tokio::test]
 async fn a_service_nobody_can_connect_to_is_unverified_not_failed() {
-    let tally = after(plan(nobody().await, 200.0), 5).await;
+    let tally = after(plan(nobody(), 200.0), 5).await;
     assert_eq!((tally.failed, tally.unverified), (0, tally.requests));
     assert_eq!(tally.first_unverified[0].1, "connection refused");
-    let unknown = ProbePlan { url: "http://no-such-host.invalid".parse().unwrap(), ..plan(nobody().await, 50.0) };
+    let unknown = ProbePlan { url: "http://no-such-host.invalid".parse().unwrap(), ..plan(nobody(), 50.0) };
     let tally = after(unknown, 2).await;
     assert_eq!((tally.failed, tally.unverified), (0, tally.requests));
     assert!(tally.first_unverified[0].1.starts_with("cannot resolve `no-such-host.invalid`"), "{tally:?}");
@@ -174,7 +174,7 @@ async fn an_address_that_refuses_is_passed_over_while_another_serves() {
     };
     let account = Arc::new(Mutex::new(account));
     let mut pacer = Pacer::new(plan(address, 100.0), Arc::clone(&account));
-    pacer.take_addresses(Ok(vec![nobody().await, address]), source::mono());
+    pacer.take_addresses(Ok(vec![nobody(), address]), source::mono());
     for _ in 0..4 {
         pacer.send(source::now());
         let event = pacer.running.join_next().await.unwrap();

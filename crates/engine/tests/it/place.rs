@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use gimmetime_api::{Keys, client};
@@ -42,9 +43,13 @@ fn program() -> &'static [u8] {
     })
 }
 
-/// An address nobody listens on.
+/// An address of loopback that no other test uses. Not a free port of 127.0.0.1: once it is let go, any connection of
+/// another test may get it as its own.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let process = std::process::id();
+    let octets = [127, 200 + (process >> 8) as u8 % 50, process as u8, NEXT.fetch_add(1, Ordering::Relaxed)];
+    (Ipv4Addr::from(octets), 8080).into()
 }
 
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
