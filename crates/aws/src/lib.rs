@@ -1,0 +1,12 @@
+//! The place on AWS: described, priced, planned, made, changed, removed, and counted afterwards.
+//!
+//! CloudFormation holds the place (network, balancer, cluster, roles, logs, repository, event memory); what runs in it
+//! is `ops`'s. What decides (template, price, plan, what a stack's state asks for) is pure; what acts asks AWS. Refuses:
+//! to print, to touch a service or a task definition, and to know what is served.
+#![forbid(unsafe_code)]
+
+mod outputs;
+mod spec;
+
+pub use outputs::Outputs;
+pub use spec::{Access, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};

@@ -1,0 +1,2 @@
+//! Speaks to OCI registries.
+#![forbid(unsafe_code)]
