@@ -17,6 +17,7 @@ pub mod stack;
 mod denied;
 mod error;
 mod event;
+mod preparation;
 mod query;
 mod tags;
 

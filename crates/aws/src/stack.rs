@@ -8,10 +8,15 @@ mod view;
 
 mod failure;
 
+mod change_set;
+mod drift;
 mod plan;
+mod resources;
 
 mod apply;
 mod destroy;
+mod obstacle;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,8 +26,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use apply::{Applied, Change, apply};
 pub use destroy::{Destroyed, destroy};
+pub use drift::{Drift, Drifted};
 pub use failure::{FailedResource, Failure, Stuck, StuckResource};
-pub use plan::{Drift, Drifted, Plan, PlannedAction, PlannedChange, Replacement, plan};
+pub use plan::{Plan, PlannedAction, PlannedChange, Replacement, plan};
+pub use resources::{StackResource, list as resources};
 pub use state::{Action, Goal, StackState, decide};
 pub use view::{StackView, find};
 
@@ -85,6 +92,14 @@ pub struct PlaceRun {
 }
 
 impl PlaceRun {
+    /// Waits, unless somebody interrupts.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.cancel.cancelled() => {}
+        }
+    }
+
     pub(crate) fn emit(&self, event: PlaceEvent) {
         // Nobody looking is no reason to stop.
         let _ = self.events.send(event);
