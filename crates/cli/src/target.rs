@@ -113,6 +113,7 @@ pub(crate) async fn place(
             tail: PROBE_TAIL,
         },
         launch: Launch::Local,
+        tags: std::collections::BTreeMap::new(),
     };
     Ok(Local { endpoint, place })
 }
