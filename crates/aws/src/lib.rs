@@ -8,6 +8,12 @@
 mod outputs;
 mod spec;
 
+pub mod cost;
+pub mod iam;
+pub mod template;
+
+mod first_plan;
+
 mod session;
 
 pub mod inventory;
@@ -24,7 +30,8 @@ mod tags;
 pub use denied::Denied;
 pub use error::{AwsError, DeniedError, StackError};
 pub use event::{Doing, PlaceEvent, Progress, ResourceEvent};
+pub use first_plan::{FirstPlan, PlanLine, first_plan};
 pub use outputs::Outputs;
 pub use session::{Identity, RegistryLogin, Session, SessionSpec};
-pub use spec::{Access, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
-pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG, PLACE_VERSION};
+pub use spec::{Access, LAYOUT, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
+pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG};
