@@ -27,6 +27,9 @@ mod preparation;
 mod query;
 mod tags;
 
+#[cfg(test)]
+mod testing;
+
 pub use denied::Denied;
 pub use error::{AwsError, DeniedError, StackError};
 pub use event::{Doing, PlaceEvent, Progress, ResourceEvent};
