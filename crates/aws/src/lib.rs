@@ -28,6 +28,8 @@ mod query;
 mod tags;
 
 #[cfg(test)]
+mod place_tests;
+#[cfg(test)]
 mod testing;
 
 pub use denied::Denied;
