@@ -244,7 +244,7 @@ pub(crate) fn interrupted_run() -> PlaceRun {
 }
 
 fn pace() -> Pace {
-    Pace { poll: Duration::from_millis(1), settle: Duration::from_millis(1), patience: Duration::from_secs(60) }
+    Pace { poll: Duration::from_millis(1), settle: Duration::from_millis(1), patience: Duration::from_mins(1) }
 }
 
 /// What happened so far.

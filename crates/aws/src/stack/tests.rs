@@ -479,7 +479,8 @@ async fn drift_tells_what_differs_and_what_could_not_be_compared() {
                  <ResourceType>T</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>"
             )
         })
-        .collect();
+        .collect::<Vec<String>>()
+        .concat();
     let mut looks = 0;
     let aws = Aws::start(cloud.serve(move |asked| match asked.action.as_str() {
         "DetectStackDrift" => Some(xml("DetectStackDrift", "<StackDriftDetectionId>1</StackDriftDetectionId>")),

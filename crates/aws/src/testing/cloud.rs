@@ -144,17 +144,19 @@ impl Cloud {
         if self.state.is_empty() || (self.state == "DELETE_COMPLETE" && !name.starts_with("arn:")) {
             return refuse("cloudformation", "ValidationError", &format!("Stack with id {name} does not exist"));
         }
-        let tags: String = self
+        let tags: Vec<String> = self
             .tags
             .iter()
             .map(|(key, value)| format!("<member><Key>{key}</Key><Value>{value}</Value></member>"))
             .collect();
         let stack = format!(
             "<Stacks><member><StackId>{STACK_ID}</StackId><StackName>web</StackName><StackStatus>{}</StackStatus>\
-             <CreationTime>2026-11-26T10:00:00Z</CreationTime><Tags>{tags}</Tags>\
+             <CreationTime>2026-11-26T10:00:00Z</CreationTime><Tags>{}</Tags>\
              <EnableTerminationProtection>{}</EnableTerminationProtection><Outputs><member><OutputKey>Cluster</OutputKey>\
              <OutputValue>web</OutputValue></member></Outputs></member></Stacks>",
-            self.state, self.is_protected
+            self.state,
+            tags.concat(),
+            self.is_protected
         );
         xml("DescribeStacks", &stack)
     }
@@ -162,7 +164,7 @@ impl Cloud {
     fn events(&self, asked: &Asked) -> Reply {
         let begin: usize = asked.parameter("NextToken").map_or(0, |token| token.parse().unwrap());
         let newest_first = self.past.iter().enumerate().rev();
-        let members: String = newest_first
+        let members: Vec<String> = newest_first
             .skip(begin)
             .take(self.page)
             .map(|(n, (logical, kind, status, reason))| {
@@ -177,7 +179,7 @@ impl Cloud {
             .collect();
         let next = begin + self.page;
         let token = if next < self.past.len() { format!("<NextToken>{next}</NextToken>") } else { String::new() };
-        xml("DescribeStackEvents", &format!("<StackEvents>{members}</StackEvents>{token}"))
+        xml("DescribeStackEvents", &format!("<StackEvents>{}</StackEvents>{token}", members.concat()))
     }
 
     fn change_set(&mut self, asked: &Asked) -> Reply {
