@@ -13,6 +13,8 @@ pub mod iam;
 pub mod template;
 
 mod first_plan;
+#[cfg(test)]
+mod samples;
 
 pub use first_plan::{FirstPlan, PlanLine, first_plan};
 pub use outputs::Outputs;
