@@ -14,6 +14,8 @@ pub mod template;
 
 mod first_plan;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod samples;
 
 pub use first_plan::{FirstPlan, PlanLine, first_plan};

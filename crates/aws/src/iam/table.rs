@@ -28,6 +28,7 @@ pub(super) const CALLS: &[Row] = &[
             "cloudformation:DescribeStacks",
             "cloudformation:DescribeEvents",
             "cloudformation:DescribeStackDriftDetectionStatus",
+            "servicequotas:GetAWSDefaultServiceQuota",
             "servicequotas:GetServiceQuota",
             "tag:GetResources",
             "ecs:DescribeTaskDefinition",
@@ -38,6 +39,7 @@ pub(super) const CALLS: &[Row] = &[
             "elasticloadbalancing:DescribeTags",
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",
+            "ec2:DescribeAddresses",
             "ec2:DescribeAvailabilityZones",
             "ec2:DescribeInternetGateways",
             "ec2:DescribeNatGateways",
@@ -123,7 +125,6 @@ pub(super) const CALLS: &[Row] = &[
     row(Level::Deploy, On::Labelled, &["ecs:ListTagsForResource", "ecs:TagResource", "ecs:UntagResource"]),
     row(Level::Deploy, On::PassedRoles, &["iam:PassRole"]),
     // Making and removing the place, and the service with it.
-    row(Level::Up, On::Anything, &["servicequotas:ListServiceQuotas"]),
     row(
         Level::Up,
         On::Stack,
