@@ -13,6 +13,10 @@ pub mod iam;
 pub mod template;
 
 mod first_plan;
+#[cfg(test)]
+mod parts;
+#[cfg(test)]
+mod samples;
 
 mod session;
 
