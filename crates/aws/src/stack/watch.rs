@@ -176,8 +176,8 @@ impl<'a> Watch<'a> {
         if let Some(stack) = &stack {
             self.state = stack.state.clone();
         }
-        // A stack that is gone has no newer event to wait for.
-        self.has_begun |= stack.is_none();
+        // A stack that is gone has no newer event to wait for; one that is being made may not be known everywhere yet.
+        self.has_begun |= stack.is_none() && self.state != StackState::CreateInProgress;
         Ok(stack)
     }
 
