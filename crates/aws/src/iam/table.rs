@@ -142,11 +142,9 @@ pub(super) const CALLS: &[Row] = &[
         ],
     ),
     row(Level::Up, On::Service, &["ecs:CreateService", "ecs:DeleteService"]),
-    row(Level::Up, On::Cluster, &["ecs:CreateCluster", "ecs:DeleteCluster"]),
-    row(Level::Up, On::Tasks, &["ecs:StopTask"]),
-    row(Level::Up, On::Logs, &["logs:DeleteLogGroup"]),
+    row(Level::Up, On::Cluster, &["ecs:CreateCluster"]),
     row(Level::Up, On::TaskDefinitions, &["ecs:DeleteTaskDefinitions"]),
-    row(Level::Up, On::Repository, &["ecr:BatchDeleteImage", "ecr:DeleteRepository"]),
+    row(Level::Up, On::Repository, &["ecr:BatchDeleteImage"]),
     row(Level::Up, On::Balancers, &["elasticloadbalancing:ModifyLoadBalancerAttributes"]),
     row(Level::Up, On::ServiceLinkedRoles, &["iam:CreateServiceLinkedRole"]),
 ];
