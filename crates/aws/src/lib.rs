@@ -18,6 +18,29 @@ mod parts;
 #[cfg(test)]
 mod samples;
 
+mod session;
+
+pub mod inventory;
+pub mod preflight;
+pub mod stack;
+
+mod denied;
+mod error;
+mod event;
+mod preparation;
+mod query;
+mod tags;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use denied::Denied;
+pub use error::{AwsError, DeniedError, StackError};
+pub use event::{Doing, PlaceEvent, Progress, ResourceEvent};
 pub use first_plan::{FirstPlan, PlanLine, first_plan};
 pub use outputs::Outputs;
+pub use session::{Identity, RegistryLogin, Session, SessionSpec};
 pub use spec::{Access, LAYOUT, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
+pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG};
