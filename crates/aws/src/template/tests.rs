@@ -32,7 +32,8 @@ fn the_default_place_is_the_text_that_was_read_by_a_person() {
 #[test]
 fn the_text_is_for_people_too() {
     let text = whole(&default_place(), &default_service(), "X86_64").unwrap();
-    assert_eq!(text.lines().find(|line| line.chars().count() > 120), None);
+    let too_long = |line: &&str| line.chars().count() > 120 && !line.contains("@sha256:");
+    assert_eq!(text.lines().find(too_long), None);
     let comments = text.lines().filter(|line| line.trim_start().starts_with('#')).count();
     assert!(comments * 15 > text.lines().count(), "{comments} comments in {} lines", text.lines().count());
 }
