@@ -227,6 +227,24 @@ fn the_port_of_the_target_group_does_not_change_so_that_a_port_is_no_reason_to_r
 }
 
 #[test]
+fn the_service_waits_for_whatever_way_there_is_to_the_registry() {
+    let depends = |mode| {
+        let text =
+            whole(&PlaceSpec { network: made(mode, 2), ..default_place() }, &default_service(), "X86_64").unwrap();
+        read_yaml(&[text])[0]["Resources"]["Service"]["DependsOn"].clone()
+    };
+    let associations = |side: &str| ["A", "B"].map(|zone| format!("{side}Subnet{zone}Routes"));
+    let expected = |side: &str, rest: &[&str]| {
+        let rest = rest.iter().map(|id| (*id).to_owned());
+        Json::from(["Listener".to_owned()].into_iter().chain(associations(side)).chain(rest).collect::<Vec<_>>())
+    };
+    assert_eq!(depends(Made::Public), expected("Public", &["PublicDefaultRoute"]));
+    assert_eq!(depends(Made::Nat), expected("Private", &["NatDefaultRoute"]));
+    let endpoints = ["S3Endpoint", "RegistryApiEndpoint", "RegistryEndpoint", "LogsEndpoint"];
+    assert_eq!(depends(Made::Endpoints), expected("Private", &endpoints));
+}
+
+#[test]
 fn the_balancer_waits_for_its_way_to_the_internet() {
     let depends = |network| {
         let read = read_yaml(&[template(&PlaceSpec { network, ..default_place() }).unwrap().text]);

@@ -2,6 +2,7 @@
 
 use crate::spec::{Made, Network, PlaceSpec, Scheme};
 
+use super::assemble::endpoints;
 use super::fill::scalar;
 
 /// Letters of the zones, in the logical ids of what is in them.
@@ -41,7 +42,10 @@ impl Wiring {
     pub(super) fn of(spec: &PlaceSpec) -> Self {
         match &spec.network {
             Network::Made { mode, zones, cidr } => {
-                Self::made(*mode, ZONES.len().min(usize::from(*zones)), cidr, spec.access.scheme)
+                let made = Self::made(*mode, ZONES.len().min(usize::from(*zones)), cidr, spec.access.scheme);
+                let endpoints = if *mode == Made::Endpoints { endpoints(spec) } else { Vec::new() };
+                let endpoints = endpoints.into_iter().map(|(id, _)| id.to_owned());
+                Self { tasks_after: made.tasks_after.into_iter().chain(endpoints).collect(), ..made }
             }
             Network::Yours { vpc, balancer_subnets, task_subnets, public_ip } => Self {
                 made: None,
@@ -72,7 +76,7 @@ impl Wiring {
         match mode {
             Made::Public => tasks_after.push("PublicDefaultRoute".to_owned()),
             Made::Nat => tasks_after.push("NatDefaultRoute".to_owned()),
-            Made::Endpoints => {}
+            Made::Endpoints => tasks_after.push("S3Endpoint".to_owned()),
         }
         Self {
             made: Some(mode),
