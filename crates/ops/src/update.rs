@@ -8,7 +8,7 @@ use aws_sdk_ecs::types::{
 };
 
 use crate::error::{OpsError, refused};
-use crate::fargate::{GRACE_SECONDS, PLATFORM_VERSION};
+use crate::fargate::{GRACE_SECONDS, PLATFORM_VERSION, rebalances};
 use crate::patience::until_accepted;
 use crate::place::{CONTAINER, Fargate, Launch, Place, Run};
 use crate::release::tag;
@@ -137,9 +137,12 @@ fn configuration(rollout: RolloutView) -> Result<DeploymentConfiguration, BuildE
         .build())
 }
 
-/// ECS moves tasks between zones by starting before it stops: a service without room for one task more may not have it.
 fn rebalancing(rollout: RolloutView) -> AvailabilityZoneRebalancing {
-    if 100 < rollout.max_percent { AvailabilityZoneRebalancing::Enabled } else { AvailabilityZoneRebalancing::Disabled }
+    if rebalances(rollout.max_percent) {
+        AvailabilityZoneRebalancing::Enabled
+    } else {
+        AvailabilityZoneRebalancing::Disabled
+    }
 }
 
 fn network(fargate: &Fargate) -> Result<NetworkConfiguration, BuildError> {
