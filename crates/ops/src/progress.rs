@@ -3,54 +3,21 @@
 //! The tracker is told what the change is to bring about, and shown snapshots. It says what is new since the last one,
 //! keeps what a diagnosis will need before it vanishes, and knows when the change is over. It never reads a clock.
 
+mod goal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gimmetime_clock::Timestamp;
 
 use crate::event::{Event, Ledger, Outcome};
-use crate::snapshot::{AttemptView, DeploymentView, RolloutState, ServiceView, Snapshot, TargetView, TaskView};
+use crate::snapshot::{AttemptView, DeploymentView, RolloutState, Snapshot, TargetView, TaskView};
 use crate::waiting::waiting_for;
 
-/// What a change is to bring about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Goal {
-    /// What it waits for.
-    pub kind: GoalKind,
-    /// The revision that shall serve.
-    pub revision: u32,
-}
+pub use goal::{Before, Goal, GoalKind};
 
-/// What a change waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GoalKind {
-    /// A deployment of its own.
-    Deployment {
-        /// `ecs-svc/…`; None if only its revision is known.
-        id: Option<String>,
-        /// Its line in the ledger, where the endpoint keeps one.
-        attempt: Option<String>,
-    },
-    /// So many tasks, of whatever is deployed.
-    Count(u32),
-}
-
-/// What a service looked like right before a change. Answers may be older than the change for a while: one that shows just
-/// this says nothing of it yet.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Before {
-    /// Its newest deployment.
-    pub primary: Option<String>,
-    /// How many tasks were wanted.
-    pub desired: Option<u32>,
-}
-
-impl Before {
-    /// Before a change of this service.
-    pub fn of(service: &ServiceView) -> Self {
-        Self { primary: service.primary().map(|primary| primary.id.clone()), desired: Some(service.desired) }
-    }
-}
+/// Failed tasks after which a deployment that is complete and never served is given up: ECS's own least threshold.
+const HOPELESS: usize = 3;
 
 /// Watches one change. Feed it with [`Tracker::observe`] until [`Tracker::outcome`] is there.
 #[derive(Debug)]
@@ -301,7 +268,10 @@ impl Tracker {
             GoalKind::Count(_) => Stage::Completed,
             GoalKind::Deployment { id, attempt } => {
                 let line = attempt.as_ref().and_then(|arn| snapshot.attempts.iter().find(|line| line.arn == *arn));
-                line.and_then(by_ledger).unwrap_or_else(|| by_deployments(snapshot, id.as_deref(), self))
+                let failed = self.own(snapshot).is_some_and(|own| own.state == RolloutState::Failed);
+                // One that the breaker stopped was not overtaken: its deployment says so.
+                let told = line.and_then(by_ledger).filter(|stage| *stage != Stage::Superseded || !failed);
+                told.unwrap_or_else(|| by_deployments(snapshot, id.as_deref(), self))
             }
         }
     }
@@ -312,6 +282,12 @@ impl Tracker {
         snapshot.service.primary().is_some_and(|primary| primary.id != *id)
     }
 
+    /// Whether a deployment that is called complete never served, and does nothing but fail: no breaker will end it.
+    fn is_hopeless(&self, serving: bool) -> bool {
+        let is_deployment = matches!(self.goal.kind, GoalKind::Deployment { .. });
+        is_deployment && !serving && !self.told.serves_everyone && HOPELESS <= self.failed.len()
+    }
+
     fn conclude(&mut self, snapshot: &Snapshot, stage: Stage, elapsed: Duration) -> Option<Event> {
         let serving = 0 < snapshot.healthy();
         let (outcome, event) = match stage {
@@ -320,6 +296,10 @@ impl Tracker {
                 let settled = snapshot.tasks.iter().all(|task| !self.is_outgoing(task));
                 let whole = settled && self.told.serves_everyone && self.is_as_wanted(snapshot);
                 // What was completed and then replaced will never be whole again.
+                if !whole && self.is_hopeless(serving) {
+                    self.outcome = Some(Outcome::FailedNotServing);
+                    return Some(Event::Failed { after: elapsed });
+                }
                 if !whole && !self.is_overtaken(snapshot) {
                     return None;
                 }

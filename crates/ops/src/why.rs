@@ -65,7 +65,7 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
     observe::resolve_revisions(place, &mut snapshot.attempts).await?;
     let is_wrong_now = is_wrong(&snapshot) && question == Question::Now;
     let mut subject = subject_of(&snapshot, question);
-    if subject.tasks.is_empty() && !is_wrong_now {
+    if subject.tasks.is_empty() && !is_wrong_now && place.event_log_group.is_some() {
         let (from, to) = period(place, &snapshot, question, source::wall()).await;
         memory::recall(place, from, to).await.join(&mut snapshot);
         subject = subject_of(&snapshot, question);
@@ -178,11 +178,15 @@ fn ailing(snapshot: &Snapshot) -> Option<u32> {
     ailing.filter(|_| is_wrong(snapshot)).map(|task| task.revision)
 }
 
-/// A fault, want of room, or somebody's deed: all are worth an answer. What a scheduler says it did is not.
+/// A fault, want of room, or somebody's deed, AWS's included: all are worth an answer. What a scheduler says it did is not.
 fn is_failure(task: &TaskView) -> bool {
     let reason = task.stopped_reason.as_deref().unwrap_or_default().to_lowercase();
     let is_planned = PLANNED.iter().any(|words| reason.contains(words));
-    task.has_stopped_badly() || (task.stop_code.as_deref() == Some("UserInitiated") && !is_planned)
+    match task.stop_code.as_deref() {
+        Some("UserInitiated") => !is_planned,
+        Some("SpotInterruption" | "TerminationNotice") => true,
+        _ => task.has_stopped_badly(),
+    }
 }
 
 fn ended(task: &TaskView) -> Option<Timestamp> {
