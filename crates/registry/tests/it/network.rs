@@ -214,7 +214,7 @@ fn a_registry_that_claims_another_digest_is_not_believed() {
         let pushed = push(&registry);
         match pushed.error() {
             RegistryError::DigestMismatch { what: damaged, found, .. } => {
-                assert_eq!((*damaged, found.as_str()), (what, other))
+                assert_eq!((*damaged, found.as_str()), (what, other));
             }
             error => panic!("{error:?}"),
         }
