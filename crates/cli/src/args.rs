@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::parse_duration;
+pub(crate) use crate::verbs::image::args::Image;
 
 /// The time, highly available: serves it, proves how right it is, and runs itself.
 #[derive(Debug, Parser)]
@@ -106,7 +107,7 @@ pub(crate) enum Verb {
     Ls,
     /// Certify the clock of a time service, each backend by itself
     Check(Check),
-    /// Build and list images
+    /// Build, list, push, verify and save images
     #[command(subcommand)]
     Image(Image),
     /// Serve the time in the foreground: one task, no balancer
@@ -239,22 +240,6 @@ pub(crate) struct Check {
     /// Speak as the original health-check did: `Time difference is N`, then ok or notok
     #[arg(long)]
     pub(crate) compat: bool,
-}
-
-/// `image`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Image {
-    /// Pack a static executable as a reproducible OCI image, and print its digest
-    Build {
-        /// A path to a static executable [default: builtin]
-        #[arg(value_name = "PATH")]
-        path: Option<String>,
-        /// Write a new OCI layout here instead of into the engine's store
-        #[arg(long, value_name = "DIR")]
-        to: Option<PathBuf>,
-    },
-    /// List the images in the engine's store
-    Ls,
 }
 
 /// `serve`

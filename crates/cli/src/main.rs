@@ -9,6 +9,7 @@ mod settings;
 
 mod follow;
 mod release;
+mod smoke;
 mod target;
 mod verbs;
 

@@ -5,6 +5,7 @@
 
 mod file;
 mod reader;
+mod registry;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::args::Common;
 
 pub(crate) use file::{File, ServiceFile, TargetFile};
 pub(crate) use reader::{Mistake, Mistakes};
+pub(crate) use registry::RegistryEnvironment;
 
 /// The settings file that is read when none is named.
 const DEFAULT_FILE: &str = "gimmetime.toml";
@@ -185,6 +187,8 @@ pub(crate) struct Environment {
     pub(crate) dumb_terminal: bool,
     /// `$NO_PROXY`, else `$no_proxy`.
     pub(crate) no_proxy: Option<String>,
+    /// What it says about registries.
+    pub(crate) registry: RegistryEnvironment,
     /// `$SUDO_USER`, else `$USER`, else `$LOGNAME`.
     user: Option<String>,
 }
@@ -201,6 +205,7 @@ impl Environment {
             no_color: text("NO_COLOR").is_some(),
             dumb_terminal: text("TERM").is_none_or(|term| term == "dumb"),
             no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find_map(text),
+            registry: RegistryEnvironment::read(),
             user: ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(text),
         }
     }

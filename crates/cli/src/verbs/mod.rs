@@ -5,7 +5,7 @@ pub(crate) mod check;
 mod deploy;
 mod down;
 mod env;
-mod image;
+pub(crate) mod image;
 mod logs;
 mod ls;
 mod manual;
@@ -68,7 +68,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Down => down::run(&context, printer).await,
         Verb::Ls => ls::run(&context, printer),
         Verb::Check(args) => check::run(&args, context.common.timeout, default_url(&context), printer).await,
-        Verb::Image(image) => image::run(&image, &context.settings, printer),
+        Verb::Image(image) => image::run(&context, &image, environment, printer).await,
         Verb::Env(args) => {
             let local = context.connect(printer).await?;
             env::run(&args, &local.endpoint, environment.no_proxy.as_deref(), printer)
