@@ -1,5 +1,7 @@
 //! Images on their way to a registry that nobody here wrote: tried first, pushed once, compared.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -96,7 +98,7 @@ fn a_password_comes_from_flags_environment_or_files_and_is_never_said() {
     let wrong = end(wrong);
     wrong.ends(1).says("does not accept the credentials");
     assert!(!format!("{wrong:?}").contains("hunter2"), "{wrong:#?}");
-    assert!(!registry.has(&place, "web"));
+    assert!(!registry.has("web"));
     let mut half = bare(place.command(&push));
     half.env("GIMMETIME_REGISTRY_USER", USER);
     end(half).ends(2).says("GIMMETIME_REGISTRY_PASSWORD is not");
@@ -177,7 +179,7 @@ fn a_program_that_breaks_the_contract_is_not_pushed() {
         ran.ends(1).says(words).says("its last line: ").says("hint: --no-smoke pushes it all the same");
         assert_eq!(ran.stdout, "", "{ran:#?}");
     }
-    assert!(!registry.has(&place, "web/_manifests"), "nothing was pushed");
+    assert!(!registry.has("web"), "nothing was pushed");
     nothing_is_left(&place);
     task(&place, "exit");
     place.must(&["image", "push", "--no-smoke", &name]).says("✔ pushed");
@@ -200,6 +202,24 @@ fn ctrl_c_ends_the_trial_and_leaves_neither_process_nor_file() {
     let ran = Ran::of(push.wait_with_output().unwrap());
     ran.ends(2).says("interrupted before anything was pushed");
     nothing_is_left(&place);
+}
+
+#[test]
+fn whoever_is_not_root_tries_an_image_as_themselves() {
+    let place = Place::new();
+    let registry = Registry::open_to_all(&place);
+    let mut user = Command::new("setpriv");
+    user.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg("./gimmetime");
+    if !rustix::process::getuid().is_root() {
+        user = Command::new("./gimmetime");
+    }
+    std::fs::copy(env!("CARGO_BIN_EXE_gimmetime"), place.folder().join("gimmetime")).unwrap();
+    for folder in [place.folder().to_owned(), place.folder().join("own")] {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+    }
+    user.args(["image", "push", &registry.name("web:1"), "--state", "own"]).current_dir(place.folder());
+    Ran::of(user.env("HOME", place.folder()).output().unwrap()).ends(0).says("tried as yourself").says("✔ pushed");
 }
 
 #[track_caller]

@@ -14,6 +14,7 @@ const PASSWORDS: &str = "alice:$2y$05$Fxwrrf7NEyBA3DDe12lZc.9BorZMyhcjccgCX9Xd2Y
 /// A running registry.
 pub(crate) struct Registry {
     process: Child,
+    storage: PathBuf,
     pub(crate) address: SocketAddr,
     /// The certificate to trust, if it has one.
     pub(crate) ca: PathBuf,
@@ -52,17 +53,18 @@ impl Registry {
     fn start(place: &Place, tls: &str, auth: &str) -> Self {
         let folder = place.folder();
         let address = SocketAddr::new(place.listen.ip(), 5000);
+        let storage = folder.join("registry");
         let settings = format!(
             "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\n\
              http:\n  addr: {address}{tls}\n{auth}",
-            folder.join("registry").display()
+            storage.display()
         );
         let file = folder.join("registry.yml");
         std::fs::write(&file, settings).unwrap();
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().expect("this test needs docker-registry: apt-get install docker-registry");
-        let registry = Self { process, address, ca: folder.join("ca.pem") };
+        let registry = Self { process, storage, address, ca: folder.join("ca.pem") };
         eventually("the registry listens", || TcpStream::connect(address).ok());
         registry
     }
@@ -72,9 +74,9 @@ impl Registry {
         format!("{}/{name}", self.address)
     }
 
-    /// Whether it has a repository of that name.
-    pub(crate) fn has(&self, place: &Place, name: &str) -> bool {
-        place.folder().join("registry/docker/registry/v2/repositories").join(name).exists()
+    /// Whether it has anything of a repository.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.storage.join("docker/registry/v2/repositories").join(name).exists()
     }
 }
 
