@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudformation::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::denied::Denied;
 use crate::stack::{Failure, Stuck};
@@ -183,6 +183,12 @@ pub enum AwsError {
         /// What is missing.
         missing: String,
     },
+    /// Nobody waited for the answer.
+    #[error("cannot {doing}: interrupted\nhint: nothing was changed; run the same command again")]
+    Interrupted {
+        /// What was attempted.
+        doing: String,
+    },
     /// The stack is not one of ours, or may not be touched.
     #[error(transparent)]
     Stack(#[from] StackError),
@@ -317,7 +323,7 @@ where
     R: Debug + Send + Sync + 'static,
 {
     let SdkError::ServiceError(service) = &error else {
-        return unanswered(doing, endpoint, &error);
+        return unanswered(doing, endpoint, BoxError::from(error).as_ref());
     };
     let code = service.err().code().unwrap_or("no code");
     let message = service.err().message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);

@@ -8,6 +8,16 @@
 mod outputs;
 mod spec;
 
+pub mod cost;
+pub mod iam;
+pub mod template;
+
+mod first_plan;
+#[cfg(test)]
+mod parts;
+#[cfg(test)]
+mod samples;
+
 mod session;
 
 pub mod inventory;
@@ -17,13 +27,20 @@ pub mod stack;
 mod denied;
 mod error;
 mod event;
+mod preparation;
 mod query;
 mod tags;
+
+#[cfg(test)]
+mod place_tests;
+#[cfg(test)]
+mod testing;
 
 pub use denied::Denied;
 pub use error::{AwsError, DeniedError, StackError};
 pub use event::{Doing, PlaceEvent, Progress, ResourceEvent};
+pub use first_plan::{FirstPlan, PlanLine, first_plan};
 pub use outputs::Outputs;
 pub use session::{Identity, RegistryLogin, Session, SessionSpec};
-pub use spec::{Access, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
-pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG, PLACE_VERSION};
+pub use spec::{Access, LAYOUT, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
+pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG};

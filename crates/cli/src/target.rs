@@ -100,7 +100,9 @@ pub(crate) async fn place(
         service: settings.name.clone(),
         target_group_arn,
         log_group: format!("/gimmetime/{}", settings.name),
+        event_log_group: None,
         url: url_of(endpoint.listen, &settings.service.probe)?,
+        connect_to: None,
         endpoint: connection,
         poll: POLL,
         patience: patience.unwrap_or(PATIENCE),
@@ -111,6 +113,7 @@ pub(crate) async fn place(
             tail: PROBE_TAIL,
         },
         launch: Launch::Local,
+        tags: std::collections::BTreeMap::new(),
     };
     Ok(Local { endpoint, place })
 }

@@ -6,9 +6,9 @@ use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
 use gimmetime_clock::Timestamp;
 
 use crate::definition::Definition;
-use crate::diagnosis::{Evidence, EvidenceLine};
+use crate::diagnosis::{Evidence, EvidenceLine, Way};
 use crate::observe;
-use crate::place::{CONTAINER, Place};
+use crate::place::{CONTAINER, Launch, Place};
 use crate::progress::Tracker;
 use crate::snapshot::{RolloutState, Snapshot, TaskView};
 
@@ -22,6 +22,9 @@ pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -
     let mut failed: Vec<TaskView> = tracker.failed().cloned().collect();
     if failed.is_empty() {
         failed = given_up(snapshot);
+    }
+    if failed.is_empty() {
+        failed = tracker.starved().cloned().collect();
     }
     let deployments: BTreeSet<_> = failed.iter().map(|task| &task.deployment).collect();
     let together = |task: &&TaskView| {
@@ -41,9 +44,7 @@ pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -
 /// The failed tasks of a deployment that was given up before this change: why none of its tasks will come.
 fn given_up(snapshot: &Snapshot) -> Vec<TaskView> {
     let primary = snapshot.service.primary().filter(|primary| primary.state == RolloutState::Failed);
-    let of_it = |task: &&TaskView| {
-        task.has_failed() && primary.is_some_and(|primary| task.deployment.as_ref() == Some(&primary.id))
-    };
+    let of_it = |task: &&TaskView| task.has_failed() && primary.is_some_and(|primary| primary.owns(task));
     snapshot.tasks.iter().filter(of_it).cloned().collect()
 }
 
@@ -63,6 +64,15 @@ fn line(event: &OutputLogEvent, task: &str) -> EvidenceLine {
         at: Timestamp::from_nanos(event.timestamp().unwrap_or(0).saturating_mul(1_000_000)),
         task: task.to_owned(),
         text: event.message().unwrap_or_default().trim_end().to_owned(),
+    }
+}
+
+/// How the tasks of this place reach the registry and the APIs.
+pub(crate) fn way(place: &Place) -> Option<Way> {
+    match &place.launch {
+        Launch::Local => None,
+        Launch::Fargate(fargate) if fargate.public_ip => Some(Way::PublicAddress),
+        Launch::Fargate(_) => Some(Way::NoPublicAddress),
     }
 }
 
