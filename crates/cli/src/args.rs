@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gimmetime_image::Reference;
 
-use crate::settings::parse_duration;
+use crate::settings::{parse_duration, parse_region};
 
 /// The time, highly available: serves it, proves how right it is, and runs itself.
 #[derive(Debug, Parser)]
@@ -52,6 +53,28 @@ pub(crate) struct Common {
         help = "State folder of local engines [default: $XDG_STATE_HOME/gimmetime]"
     )]
     pub(crate) state: Option<PathBuf>,
+    /// AWS region [default: the target's, else the profile's]
+    #[arg(long, global = true, env = "GIMMETIME_REGION", hide_env = true, value_name = "REGION", value_parser = parse_region)]
+    pub(crate) region: Option<String>,
+    /// Profile of the AWS configuration files [default: the target's, else `$AWS_PROFILE`]
+    #[arg(
+        long,
+        global = true,
+        env = "GIMMETIME_PROFILE",
+        hide_env = true,
+        value_name = "NAME",
+        help = "Profile of the AWS configuration files [default: the target's, else $AWS_PROFILE]"
+    )]
+    pub(crate) profile: Option<String>,
+    /// Connect here instead of to the address that is asked, as curl has it
+    #[arg(long, global = true, env = "GIMMETIME_CONNECT_TO", hide_env = true, value_name = "HOST:PORT", value_parser = parse_host_port)]
+    pub(crate) connect_to: Option<HostPort>,
+    /// Where images are pushed to and pulled from [default: the repository of the place]
+    #[arg(long, global = true, env = "GIMMETIME_REGISTRY", hide_env = true, value_name = "HOST/NAME", value_parser = parse_repository)]
+    pub(crate) registry: Option<Reference>,
+    /// Do not ask: yes to what a terminal would be asked
+    #[arg(long, short = 'y', global = true)]
+    pub(crate) yes: bool,
     /// Give up waiting after this long, as 90s or 5m; what was started goes on [default: 10m]
     #[arg(long, global = true, env = "GIMMETIME_TIMEOUT", hide_env = true, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
@@ -72,6 +95,15 @@ pub(crate) struct Common {
     pub(crate) help: Option<bool>,
 }
 
+/// A host, by name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostPort {
+    /// IPv6 without its brackets.
+    pub(crate) host: String,
+    /// 1 to 65535.
+    pub(crate) port: u16,
+}
+
 /// `-o`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -86,6 +118,8 @@ pub(crate) enum Output {
 pub(crate) enum Verb {
     /// Make the place and start the service, or bring both up to the settings
     Up(Up),
+    /// Say what `up` would change and cost; changes nothing
+    Plan(Plan),
     /// Roll out a new release, make-before-break; a failing one is rolled back and explained
     Deploy(Deploy),
     /// Return to an earlier release
@@ -101,7 +135,7 @@ pub(crate) enum Verb {
     /// Say what is wrong now, else what failed last: cause, evidence, and one command that mends it
     Why(Why),
     /// Remove everything
-    Down,
+    Down(Down),
     /// List every service in reach of this target
     Ls,
     /// Certify the clock of a time service, each backend by itself
@@ -109,6 +143,11 @@ pub(crate) enum Verb {
     /// Build and list images
     #[command(subcommand)]
     Image(Image),
+    /// Print the whole place and the service as one CloudFormation template, to leave with
+    Template,
+    /// Print the policies that the verbs need on AWS
+    #[command(subcommand)]
+    Iam(Iam),
     /// Serve the time in the foreground: one task, no balancer
     Serve(Serve),
     /// Run a command with the AWS CLI and SDKs pointed at the local engine
@@ -145,6 +184,38 @@ pub(crate) struct Up {
     /// What to do when somebody else's rollout is in progress
     #[command(flatten)]
     pub(crate) busy: Busy,
+}
+
+/// `plan`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Plan {
+    /// End with 1 if anything would change
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// `down`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Down;
+
+/// `iam`
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum Iam {
+    /// For plan, up and down
+    Up,
+    /// For deploy, rollback and scale
+    Deploy,
+    /// For status, logs, why, releases and ls
+    Read,
+    /// A role that GitHub Actions may assume for `deploy`, as a CloudFormation template
+    Github {
+        /// The repository whose workflows may assume it
+        #[arg(value_name = "OWNER/NAME")]
+        repository: String,
+        /// The branch that they run on
+        #[arg(long, value_name = "BRANCH", default_value = "main")]
+        branch: String,
+    },
 }
 
 /// What to do when somebody else's rollout is in progress. Without a terminal and without a choice: exit 2.
@@ -296,6 +367,27 @@ pub(crate) enum Engine {
     },
 }
 
+/// Reads a host and a port.
+fn parse_host_port(text: &str) -> Result<HostPort, String> {
+    let wrong = || format!("expected a host and a port as 127.0.0.1:8080, but found `{text}`");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = port.parse().ok().filter(|port| 0 < *port).ok_or_else(wrong)?;
+    if host.is_empty() || host.contains(['/', '@', ' ']) {
+        return Err(wrong());
+    }
+    Ok(HostPort { host: host.to_owned(), port })
+}
+
+/// Reads a registry's host and a repository in it, without tag and digest.
+fn parse_repository(text: &str) -> Result<Reference, String> {
+    let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
+    match (&reference.tag, &reference.digest) {
+        (None, None) => Ok(reference),
+        _ => Err(format!("expected a repository without a tag or digest, but found `{text}`")),
+    }
+}
+
 /// Reads an address and a port.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("expected an address as 127.0.0.1:8080, but found `{text}`"))
@@ -319,6 +411,18 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_host_has_a_port_and_a_repository_has_no_tag() {
+        assert_eq!(parse_host_port("[::1]:80"), Ok(HostPort { host: "::1".to_owned(), port: 80 }));
+        for wrong in ["127.0.0.1", ":80", "h:0", "h:x", "http://h:80"] {
+            assert!(parse_host_port(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_repository("127.0.0.1:4566/time").is_ok());
+        for wrong in ["time", "127.0.0.1:4566/time:1", "127.0.0.1:4566/Time"] {
+            assert!(parse_repository(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
