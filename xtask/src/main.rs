@@ -3,9 +3,11 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool speaks to a developer")]
 
 mod bench;
+mod parts;
 mod run;
 mod test;
 mod tidy;
+mod venv;
 
 use std::process::ExitCode;
 

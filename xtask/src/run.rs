@@ -18,12 +18,12 @@ pub(crate) fn target() -> Result<PathBuf> {
 }
 
 /// Names a step, runs it, and says how long it took.
-pub(crate) fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("== {name}");
     let start = now();
-    work().with_context(|| format!("`{name}` failed"))?;
+    let done = work().with_context(|| format!("`{name}` failed"))?;
     println!("== {name}: done in {:.0} s", start.elapsed().as_secs_f64());
-    Ok(())
+    Ok(done)
 }
 
 /// The moment, for a developer's stopwatch.

@@ -8,5 +8,12 @@
 mod outputs;
 mod spec;
 
+pub mod cost;
+pub mod iam;
+pub mod template;
+
+mod first_plan;
+
+pub use first_plan::{FirstPlan, PlanLine, first_plan};
 pub use outputs::Outputs;
-pub use spec::{Access, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
+pub use spec::{Access, LAYOUT, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};

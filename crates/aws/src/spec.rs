@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The version of the place's layout, in its tag `gimmetime:place`. It grows when an older program would misread a place.
+pub const LAYOUT: u32 = 1;
+
 /// Everything that decides the template, the price and the preflight. Equal specs give one template, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceSpec {
@@ -32,6 +35,15 @@ pub struct PlaceSpec {
     /// References whose values the execution role may fetch: ARNs, or names of SSM parameters as `ssm:/time/key`, or
     /// `secretsmanager:NAME`.
     pub secrets: BTreeSet<String>,
+}
+
+impl PlaceSpec {
+    /// Tags of everything in the place: ours that do not depend on who makes it, and the user's.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        let ours = [("gimmetime:name", self.name.clone()), ("gimmetime:place", LAYOUT.to_string())];
+        let ours = ours.map(|(key, value)| (key.to_owned(), value));
+        self.tags.clone().into_iter().chain(ours).collect()
+    }
 }
 
 /// Where tasks and balancer live.

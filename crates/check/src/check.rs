@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::http::{Connection, Fault, Limits, Reply};
 use crate::sample::{Instance, SampleError};
-use crate::url::{ResolveError, Url};
+use crate::url::{ConnectTo, ResolveError, Url};
 use crate::verdict::{LIMIT, Verdict};
 use run::Run;
 
@@ -33,6 +33,8 @@ pub struct Options {
     pub connections: usize,
     /// How many instances there are, if that is known: looking stops when all were seen, and fewer are not Ok.
     pub expected_instances: Option<usize>,
+    /// Where to connect instead of the URL's own host and port.
+    pub connect_to: Option<ConnectTo>,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             max_requests: 128,
             connections: 4,
             expected_instances: None,
+            connect_to: None,
         }
     }
 }
@@ -149,7 +152,7 @@ pub enum CheckError {
 /// one request's timeout more.
 pub async fn check(url: &Url, options: &Options) -> Result<Report, CheckError> {
     let started = source::now();
-    let addresses = url.addresses().await?;
+    let addresses = url.addresses(options.connect_to.as_ref()).await?;
     let mut run = Run::new(options.clone(), addresses, started, std::iter::repeat_with(source::now).take(5));
     let question = Arc::new(Question { host: url.authority(), path: url.path.clone(), timeout: options.timeout });
     let mut idle: Vec<Connection> = Vec::new();

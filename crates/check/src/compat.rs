@@ -15,11 +15,11 @@ pub struct Compat {
     pub ok: bool,
 }
 
-/// Checks `url` and answers in the old words. N of `Time difference is N` is ours − theirs in whole seconds, of the worst
+/// Checks `url` as hard as `options` say and answers in the old words. N of `Time difference is N` is ours − theirs in whole seconds, of the worst
 /// instance, rounded to the nearest; but `ok` is never said with an N beyond ±1, nor `notok` with one within. Two words have no
 /// third: what cannot be decided is judged by the best estimate.
-pub async fn compat(url: &Url) -> Compat {
-    sentences(check(url, &Options::default()).await, source::wall())
+pub async fn compat(url: &Url, options: &Options) -> Compat {
+    sentences(check(url, options).await, source::wall())
 }
 
 fn sentences(outcome: Result<Report, CheckError>, now: Timestamp) -> Compat {

@@ -28,5 +28,5 @@ pub use compat::{Compat, compat};
 pub use estimate::{DRIFT_PPM, Estimate, estimate};
 pub use probe::{ProbeHandle, ProbePlan, Tally, start_probe};
 pub use sample::{Instance, Resolution, Sample, SampleError, bound, readings};
-pub use url::{ResolveError, Url, UrlError};
+pub use url::{ConnectTo, ConnectToError, ResolveError, Url, UrlError};
 pub use verdict::{LIMIT, Verdict, judge};

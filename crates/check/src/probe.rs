@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 use crate::estimate::{Estimate, absorb};
 use crate::http::Connection;
 use crate::sample::{Anchor, Sample, Steadiness, readings};
-use crate::url::{ResolveError, Url};
+use crate::url::{ConnectTo, ResolveError, Url};
 use crate::verdict::{LIMIT, worst};
 use request::{Outcome, Question, request};
 use tally::Fate;
@@ -44,6 +44,8 @@ const MAX_RATE: f64 = 10_000.0;
 pub struct ProbePlan {
     /// Asked with GET; must be safe to repeat. Any 2xx or 3xx is success.
     pub url: Url,
+    /// Where to connect instead of the URL's own host and port.
+    pub connect_to: Option<ConnectTo>,
     /// Requests a second, 0.01 to 10,000.
     pub rate: f64,
     /// For one request, connecting included.
@@ -156,6 +158,7 @@ enum Event {
 
 struct Pacer {
     url: Url,
+    connect_to: Option<ConnectTo>,
     period: Duration,
     question: Arc<Question>,
     account: Arc<Mutex<Account>>,
@@ -176,6 +179,7 @@ impl Pacer {
         let question = Question { host: plan.url.authority(), path: plan.url.path.clone(), timeout: plan.timeout };
         Self {
             url: plan.url,
+            connect_to: plan.connect_to,
             period: Duration::from_secs_f64(1.0 / rate),
             question: Arc::new(question),
             account,
@@ -190,7 +194,7 @@ impl Pacer {
     }
 
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
-        let first = self.url.addresses().await;
+        let first = self.url.addresses(self.connect_to.as_ref()).await;
         self.take_addresses(first, source::mono());
         let mut ticks = tokio::time::interval(self.period);
         // Open loop: what was due while this task could not run is sent late, not left out.
@@ -286,8 +290,8 @@ impl Pacer {
             return;
         }
         self.resolving = true;
-        let url = self.url.clone();
-        self.running.spawn(async move { Event::Resolved(url.addresses().await) });
+        let (url, connect_to) = (self.url.clone(), self.connect_to.clone());
+        self.running.spawn(async move { Event::Resolved(url.addresses(connect_to.as_ref()).await) });
     }
 
     /// Takes over what the resolver says now; what it no longer says is asked no more. Without an answer nothing changes.

@@ -1,4 +1,4 @@
-//! Where a service is reached. Plain http only; an address is resolved at one place, [`Url::addresses`].
+//! Where a service is reached. Plain http only; an address is resolved at one place, [`resolve`].
 
 use std::fmt;
 use std::io;
@@ -71,28 +71,67 @@ pub struct ResolveError {
     pub reason: String,
 }
 
+/// Where to connect instead of a URL's own host and port, as curl's `--connect-to` has it: the request, and what its `Host`
+/// field says, stay as they are. For a name that does not resolve here yet, or a balancer behind a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectTo {
+    /// A host name or an address; IPv6 without its brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// Why a text names no place to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no place to connect to: expected HOST:PORT")]
+pub struct ConnectToError(String);
+
+impl FromStr for ConnectTo {
+    type Err = ConnectToError;
+
+    fn from_str(text: &str) -> Result<Self, ConnectToError> {
+        let error = || ConnectToError(text.to_owned());
+        let (host, port) = split_authority(text).ok_or_else(error)?;
+        let port = port.and_then(parse_port).ok_or_else(error)?;
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for ConnectTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
 impl Url {
     /// What the `Host` field says: the host, in brackets if it is IPv6, with the port unless it is 80.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = bracketed(&self.host);
         if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
     }
 
-    /// Every address the host has, each once, in the resolver's order: each may be a balancer node of its own.
-    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        if let Ok(literal) = self.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(literal, self.port)]);
+    /// Every address to connect to: those of `connect_to` if it is given, else those of the host.
+    pub async fn addresses(&self, connect_to: Option<&ConnectTo>) -> Result<Vec<SocketAddr>, ResolveError> {
+        match connect_to {
+            Some(other) => resolve(&other.host, other.port).await,
+            None => resolve(&self.host, self.port).await,
         }
-        let error = |reason: String| ResolveError { host: self.host.clone(), reason };
-        let found = within(RESOLVE_LIMIT, tokio::net::lookup_host((self.host.as_str(), self.port)));
-        let mut addresses = Vec::new();
-        for address in found.await.map_err(error)? {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        if addresses.is_empty() { Err(error("the name has no address".to_owned())) } else { Ok(addresses) }
     }
+}
+
+/// Every address a host has, each once, in the resolver's order: each may be a balancer node of its own.
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+    if let Ok(literal) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(literal, port)]);
+    }
+    let error = |reason: String| ResolveError { host: host.to_owned(), reason };
+    let mut addresses = Vec::new();
+    for address in within(RESOLVE_LIMIT, tokio::net::lookup_host((host, port))).await.map_err(error)? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Err(error("the name has no address".to_owned())) } else { Ok(addresses) }
 }
 
 impl fmt::Display for Url {
@@ -157,6 +196,11 @@ fn split_authority(authority: &str) -> Option<(&str, Option<&str>)> {
     let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
     let plausible = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     (!host.is_empty() && host.bytes().all(plausible)).then_some((host, port))
+}
+
+/// The host as it stands before a port: IPv6 in brackets.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 fn parse_port(text: &str) -> Option<u16> {
@@ -230,6 +274,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_place_to_connect_to_has_a_host_and_a_port() {
+        let reads = |text: &str| text.parse::<ConnectTo>().map(|read| (read.host.clone(), read.port, read.to_string()));
+        assert_eq!(reads("127.0.0.1:4566").unwrap(), ("127.0.0.1".to_owned(), 4566, "127.0.0.1:4566".to_owned()));
+        assert_eq!(reads("[::1]:80").unwrap(), ("::1".to_owned(), 80, "[::1]:80".to_owned()));
+        for none in ["", "host", "host:0", ":80", "http://host:80", "a:b:80"] {
+            let words = format!("`{none}` names no place to connect to: expected HOST:PORT");
+            assert_eq!(reads(none).unwrap_err().to_string(), words);
+        }
+    }
+
+    #[tokio::test]
+    async fn another_place_to_connect_to_changes_the_address_only() {
+        let url: Url = "http://no-such-host.invalid/now".parse().unwrap();
+        let other = "[::1]:81".parse().unwrap();
+        assert_eq!(url.addresses(Some(&other)).await, Ok(vec!["[::1]:81".parse().unwrap()]));
+        assert_eq!(url.authority(), "no-such-host.invalid");
+    }
+
     #[tokio::test]
     async fn a_name_server_that_says_nothing_is_not_waited_for() {
         let silence = within(Duration::from_millis(1), std::future::pending::<io::Result<()>>());
@@ -239,8 +302,8 @@ mod tests {
     #[tokio::test]
     async fn a_literal_is_its_own_address_and_a_name_keeps_all_of_them_once() {
         let url: Url = "http://[::1]:81".parse().unwrap();
-        assert_eq!(url.addresses().await, Ok(vec!["[::1]:81".parse().unwrap()]));
-        let local = "http://localhost:82".parse::<Url>().unwrap().addresses().await.unwrap();
+        assert_eq!(url.addresses(None).await, Ok(vec!["[::1]:81".parse().unwrap()]));
+        let local = "http://localhost:82".parse::<Url>().unwrap().addresses(None).await.unwrap();
         assert!(local.contains(&"127.0.0.1:82".parse().unwrap()), "{local:?}");
         assert!(local.iter().enumerate().all(|(at, address)| !local[..at].contains(address)), "{local:?}");
     }

@@ -30,7 +30,13 @@ async fn a_machine_without_descriptors_blames_itself_and_goes_on_when_it_has_som
     let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     setrlimit(Resource::Nofile, Rlimit { current: Some(LIMIT), ..getrlimit(Resource::Nofile) }).unwrap();
     let all: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    let probe = start_probe(ProbePlan { url, rate: 200.0, timeout: Duration::from_secs(5), judge_clock: false });
+    let probe = start_probe(ProbePlan {
+        url,
+        connect_to: None,
+        rate: 200.0,
+        timeout: Duration::from_secs(5),
+        judge_clock: false,
+    });
     let without = until(&probe, |tally| 5 <= tally.requests).await;
     assert_eq!((without.failed, without.answered()), (0, 0), "{without:?}");
     assert!(without.first_unverified[0].1.starts_with("out of descriptors"), "{without:?}");

@@ -35,7 +35,7 @@ impl Follow {
     pub(crate) fn new(who: &str) -> Self {
         let (sender, events) = unbounded_channel();
         let (canceller, cancel) = cancellation();
-        Self { run: Run { who: who.to_owned(), events: sender, cancel }, events, canceller }
+        Self { run: Run { who: who.to_owned(), pushed: None, events: sender, cancel }, events, canceller }
     }
 
     /// What the change is given.

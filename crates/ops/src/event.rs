@@ -154,6 +154,8 @@ pub enum Outcome {
 /// How long each part took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Ledger {
+    /// Before the change: until the image was where tasks pull it from.
+    pub push: Option<Duration>,
     /// Until all new tasks ran.
     pub start: Option<Duration>,
     /// From then until the balancer found them all healthy.
@@ -162,8 +164,15 @@ pub struct Ledger {
     pub drain: Option<Duration>,
     /// From the change until no request could reach the old set.
     pub serves_everyone: Option<Duration>,
-    /// From the change to the end.
+    /// From the change to the end, without the push before it.
     pub total: Duration,
+}
+
+impl Ledger {
+    /// All of it: the push, and what came after.
+    pub fn sum(&self) -> Duration {
+        self.push.unwrap_or_default() + self.total
+    }
 }
 
 /// What is said at the end of `up`, `deploy`, `rollback`, `scale` and of waiting for one of them.
@@ -179,6 +188,8 @@ pub struct RolloutReport {
     pub count: u32,
     /// How long each part took.
     pub ledger: Ledger,
+    /// How long each part took when the release that served before was rolled out, if that is known.
+    pub last: Option<Ledger>,
     /// What the probe saw; None when it was switched off.
     pub tally: Option<Tally>,
     /// How it ended.
@@ -187,4 +198,12 @@ pub struct RolloutReport {
     pub cause: Option<Diagnosis>,
     /// What it still waits for, when nobody waited for the end.
     pub waiting_for: Option<String>,
+}
+
+impl RolloutReport {
+    /// Whether the probe proves nothing: it asked, and not one request got as far as the service. The network between is to
+    /// blame, or this machine; what the balancer found healthy stands.
+    pub fn is_unverified(&self) -> bool {
+        self.tally.as_ref().is_some_and(|tally| 0 < tally.requests && tally.unverified == tally.requests)
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gimmetime_check::Url;
+use gimmetime_check::{ConnectTo, Url};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cancel::Cancel;
@@ -27,8 +27,12 @@ pub struct Place {
     pub target_group_arn: String,
     /// Where its output goes: `/gimmetime/NAME`.
     pub log_group: String,
+    /// The log group that remembers state changes of tasks and deployments, if the place has one.
+    pub event_log_group: Option<String>,
     /// What the probe asks, through the balancer.
     pub url: Url,
+    /// Where the probe connects instead of the URL's own host and port.
+    pub connect_to: Option<ConnectTo>,
     /// The APIs.
     pub endpoint: Connection,
     /// Pause between two looks at a rollout: 50–100 ms locally, 2 s on AWS.
@@ -67,6 +71,10 @@ pub enum Launch {
 /// What Fargate must be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fargate {
+    /// The region: where its output and its secrets are.
+    pub region: String,
+    /// The account, twelve digits: whose secrets.
+    pub account: String,
     /// Subnets of the tasks.
     pub subnets: Vec<String>,
     /// Security groups of the tasks.
@@ -138,6 +146,8 @@ pub struct Rollout {
 pub struct Run {
     /// Who asks, as it is written into the ledger.
     pub who: String,
+    /// How long the image took on its way to where tasks pull it from; None if it was not pushed for this change.
+    pub pushed: Option<Duration>,
     /// Where events go. A receiver that is gone is no error: nobody looks.
     pub events: UnboundedSender<Event>,
     /// Interrupts waiting; what was changed goes on.

@@ -211,6 +211,7 @@ async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> 
         to: change.to,
         count: change.count,
         ledger: seen.tracker.ledger(),
+        last: None,
         tally,
         outcome,
         cause,
@@ -319,6 +320,7 @@ impl Probing {
     fn new(place: &Place, count: u32) -> Self {
         let plan = ProbePlan {
             url: place.url.clone(),
+            connect_to: place.connect_to.clone(),
             rate: place.probe.rate,
             timeout: place.probe.timeout,
             judge_clock: place.probe.judge_clock,

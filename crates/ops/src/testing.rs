@@ -108,7 +108,9 @@ pub(crate) fn place(endpoint: Connection) -> Place {
         service: "web".to_owned(),
         target_group_arn: "arn:aws:elasticloadbalancing:local:0:targetgroup/web/0".to_owned(),
         log_group: "/gimmetime/web".to_owned(),
+        event_log_group: None,
         url: "http://127.0.0.1:9/".parse::<Url>().unwrap(),
+        connect_to: None,
         endpoint,
         poll: Duration::from_millis(5),
         patience: Duration::from_secs(10),
@@ -143,5 +145,5 @@ pub(crate) fn spec(digest: &str) -> ServiceSpec {
 /// A run by alice, and its events.
 pub(crate) fn run() -> (Run, UnboundedReceiver<Event>) {
     let (events, receiver) = unbounded_channel();
-    (Run { who: "alice".to_owned(), events, cancel: Cancel::never() }, receiver)
+    (Run { who: "alice".to_owned(), pushed: None, events, cancel: Cancel::never() }, receiver)
 }

@@ -244,7 +244,7 @@ async fn a_service_that_fails_now_and_then_is_not_ok() {
 #[tokio::test]
 async fn the_old_words_are_spoken_over_real_sockets() {
     let said = async |address| {
-        let said = crate::compat(&url(address, "/now")).await;
+        let said = crate::compat(&url(address, "/now"), &Options::default()).await;
         (said.lines.join("\n"), said.ok)
     };
     let good = answering(|_| stamped("a", Offset::ZERO)).await;

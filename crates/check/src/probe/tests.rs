@@ -12,7 +12,7 @@ use crate::testing::{PATIENCE, answering, eventually, nobody, plain, read_reques
 use crate::verdict::Verdict;
 
 fn plan(address: SocketAddr, rate: f64) -> ProbePlan {
-    ProbePlan { url: url(address, "/now"), rate, timeout: PATIENCE, judge_clock: true }
+    ProbePlan { url: url(address, "/now"), connect_to: None, rate, timeout: PATIENCE, judge_clock: true }
 }
 
 /// Lets the probe run until that many requests are accounted for, then takes its account.
@@ -161,6 +161,22 @@ async fn a_service_nobody_can_connect_to_is_unverified_not_failed() {
     let tally = after(unknown, 2).await;
     assert_eq!((tally.failed, tally.unverified), (0, tally.requests));
     assert!(tally.first_unverified[0].1.starts_with("cannot resolve `no-such-host.invalid`"), "{tally:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_nowhere_is_asked_where_it_is_said_to_connect() {
+    let address = answering(|request| {
+        let named = request.contains("\r\nHost: no-such-host.invalid\r\n");
+        plain(if named { "200 OK" } else { "400 Bad Request" }, "x")
+    })
+    .await;
+    let unknown = ProbePlan {
+        url: "http://no-such-host.invalid".parse().unwrap(),
+        connect_to: Some(address.to_string().parse().unwrap()),
+        ..plan(address, 200.0)
+    };
+    let tally = after(unknown, 5).await;
+    assert_eq!((tally.answered(), tally.requests), (tally.requests, tally.answered()), "{tally:?}");
 }
 
 #[tokio::test]

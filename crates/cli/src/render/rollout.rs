@@ -82,7 +82,7 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
 
 /// `start 31 s · healthy 11 s · drain 15 s = 58 s; r14 serves everyone after 43 s`
 fn phases(report: &RolloutReport) -> String {
-    let Ledger { start, healthy, drain, serves_everyone, total } = report.ledger;
+    let Ledger { start, healthy, drain, serves_everyone, total, .. } = report.ledger;
     let parts = [("start", start), ("healthy", healthy), ("drain", drain)];
     let took = parts.into_iter().filter_map(|(name, time)| Some((name, time.filter(|time| SHORTEST <= *time)?)));
     let parts: Vec<String> = took.map(|(name, time)| format!("{name} {}", span(time))).collect();

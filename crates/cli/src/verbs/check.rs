@@ -41,7 +41,7 @@ pub(crate) async fn run(
 
 /// The original's sentences, byte for byte; exit 0 or 1.
 async fn compat(url: &Url, printer: &mut Printer) -> Result<Exit, Failure> {
-    let outcome = gimmetime_check::compat(url).await;
+    let outcome = gimmetime_check::compat(url, &Options::default()).await;
     for line in &outcome.lines {
         said(printer.data(line))?;
     }

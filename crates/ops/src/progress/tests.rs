@@ -100,6 +100,7 @@ fn a_good_rollout_says_each_phase_once_and_keeps_its_times() {
     assert_eq!(tracker.observe(&done.0, seconds(58)), [Event::Completed { after: seconds(58) }]);
     assert_eq!(tracker.outcome(), Some(Outcome::Done));
     let ledger = Ledger {
+        push: None,
         start: Some(seconds(31)),
         healthy: Some(seconds(11)),
         drain: Some(seconds(15)),
