@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gimmetime_check::ConnectTo;
 use gimmetime_image::Reference;
 
 use crate::settings::{parse_duration, parse_region};
@@ -67,8 +68,8 @@ pub(crate) struct Common {
     )]
     pub(crate) profile: Option<String>,
     /// Connect here instead of to the address that is asked, as curl has it
-    #[arg(long, global = true, env = "GIMMETIME_CONNECT_TO", hide_env = true, value_name = "HOST:PORT", value_parser = parse_host_port)]
-    pub(crate) connect_to: Option<HostPort>,
+    #[arg(long, global = true, env = "GIMMETIME_CONNECT_TO", hide_env = true, value_name = "HOST:PORT")]
+    pub(crate) connect_to: Option<ConnectTo>,
     /// Where images are pushed to and pulled from [default: the repository of the place]
     #[arg(long, global = true, env = "GIMMETIME_REGISTRY", hide_env = true, value_name = "HOST/NAME", value_parser = parse_repository)]
     pub(crate) registry: Option<Reference>,
@@ -93,15 +94,6 @@ pub(crate) struct Common {
     /// Print help
     #[arg(long, short = 'h', global = true, action = clap::ArgAction::HelpShort)]
     pub(crate) help: Option<bool>,
-}
-
-/// A host, by name or address, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HostPort {
-    /// IPv6 without its brackets.
-    pub(crate) host: String,
-    /// 1 to 65535.
-    pub(crate) port: u16,
 }
 
 /// `-o`
@@ -367,18 +359,6 @@ pub(crate) enum Engine {
     },
 }
 
-/// Reads a host and a port.
-fn parse_host_port(text: &str) -> Result<HostPort, String> {
-    let wrong = || format!("expected a host and a port as 127.0.0.1:8080, but found `{text}`");
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse().ok().filter(|port| 0 < *port).ok_or_else(wrong)?;
-    if host.is_empty() || host.contains(['/', '@', ' ']) {
-        return Err(wrong());
-    }
-    Ok(HostPort { host: host.to_owned(), port })
-}
-
 /// Reads a registry's host and a repository in it, without tag and digest.
 fn parse_repository(text: &str) -> Result<Reference, String> {
     let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
@@ -414,11 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_a_port_and_a_repository_has_no_tag() {
-        assert_eq!(parse_host_port("[::1]:80"), Ok(HostPort { host: "::1".to_owned(), port: 80 }));
-        for wrong in ["127.0.0.1", ":80", "h:0", "h:x", "http://h:80"] {
-            assert!(parse_host_port(wrong).is_err(), "{wrong}");
-        }
+    fn a_repository_has_a_host_and_no_tag() {
         assert!(parse_repository("127.0.0.1:4566/time").is_ok());
         for wrong in ["time", "127.0.0.1:4566/time:1", "127.0.0.1:4566/Time"] {
             assert!(parse_repository(wrong).is_err(), "{wrong}");

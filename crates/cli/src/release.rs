@@ -10,6 +10,9 @@ use crate::embedded;
 use crate::exit::Failure;
 use crate::settings::{ImageSource, Settings};
 
+/// What names an image.
+const IMAGES: &str = "an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`";
+
 /// An image that the engine's store has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packed {
@@ -53,6 +56,10 @@ pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<Stri
         ImageSource::Digest(digest) => {
             return Err(Failure::unsure(format!("{digest} is built already")).hint("pass `builtin` or a path"));
         }
+        ImageSource::Reference(reference) => {
+            let words = format!("could not read {reference}: an image in a registry runs on AWS only");
+            return Err(Failure::unsure(words).hint(IMAGES));
+        }
     };
     let (command, env, labels) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     Ok((Spec { executable, command, env, port, title, version, labels }, git))
@@ -73,7 +80,7 @@ fn find(digest: &str, layout: &Layout) -> Result<Packed, Failure> {
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| {
         Failure::unsure(format!("could not read the executable {}: {error}", path.display()))
-            .hint("an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`")
+            .hint(IMAGES)
     })
 }
 

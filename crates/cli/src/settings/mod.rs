@@ -13,6 +13,7 @@ mod target_file;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,6 +115,18 @@ impl ImageSource {
     }
 }
 
+impl fmt::Display for ImageSource {
+    /// As it is written in the settings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin => f.write_str("builtin"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Digest(digest) => f.write_str(digest),
+            Self::Reference(reference) => write!(f, "{reference}"),
+        }
+    }
+}
+
 impl Settings {
     /// Reads the file, if there is one, and resolves it with what was typed.
     pub(crate) fn resolve(common: &Common, environment: &Environment) -> Result<Self, Mistakes> {
@@ -153,7 +166,7 @@ impl Settings {
         }
         let place = own.unwrap_or_default().over(&target, file.top);
         let count = place.count;
-        let place = Place::resolve(place, common);
+        let place = Place::resolve(place, common, environment);
         if !place.is_local() {
             check_aws_name(&name, &mut mistakes);
             check_aws_service(&file.service, &mut mistakes);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use gimmetime_aws::{Access, Logs, Made, Network, Roles, Scheme};
 
+use super::environment::Environment;
 use super::reader::{Mistake, Mistakes};
 use super::target_file::{AwsFile, NetworkFile, TargetFile};
 use crate::args::Common;
@@ -26,7 +27,7 @@ pub(crate) enum Place {
 pub(crate) struct AwsPlace {
     /// The only account that may be meant, twelve digits.
     pub(crate) account: Option<String>,
-    /// The region; None is the one that the SDK finds.
+    /// The region; None is that of the profile, which only the SDK reads.
     pub(crate) region: Option<String>,
     /// The profile of the AWS configuration files; None is the one that the SDK finds.
     pub(crate) profile: Option<String>,
@@ -55,7 +56,7 @@ const WORLD: &str = "0.0.0.0/0";
 
 impl Place {
     /// Resolves a target's keys with what was typed.
-    pub(crate) fn resolve(file: TargetFile, common: &Common) -> Self {
+    pub(crate) fn resolve(file: TargetFile, common: &Common, environment: &Environment) -> Self {
         let TargetFile { listen, aws, protect, network, roles, logs, .. } = file;
         let Some(AwsFile { account, region, profile, tags }) = aws else {
             return Self::Local { listen };
@@ -64,7 +65,7 @@ impl Place {
         let (roles, logs) = (roles.unwrap_or_default(), logs.unwrap_or_default());
         Self::Aws(Box::new(AwsPlace {
             account,
-            region: common.region.clone().or(region),
+            region: common.region.clone().or(region).or_else(|| environment.aws_region.clone()),
             profile: common.profile.clone().or(profile),
             tags,
             network,
