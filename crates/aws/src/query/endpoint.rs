@@ -1,0 +1,134 @@
+//! Where a service is asked, and how requests to it are signed.
+
+use aws_types::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
+
+/// A service that is asked without an SDK crate of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Ec2,
+    Iam,
+    Balancing,
+    Logs,
+    Events,
+    Tagging,
+    Quotas,
+}
+
+impl Service {
+    /// The version of a form call; the prefix of a JSON call's target.
+    pub(super) fn version(self) -> &'static str {
+        match self {
+            Self::Ec2 => "2016-11-15",
+            Self::Iam => "2010-05-08",
+            Self::Balancing => "2015-12-01",
+            Self::Logs => "Logs_20140328",
+            Self::Events => "AWSEvents",
+            Self::Tagging => "ResourceGroupsTaggingAPI_20170126",
+            Self::Quotas => "ServiceQuotasV20190624",
+        }
+    }
+
+    /// The name in a signature, which is also that of the host.
+    pub(super) fn signing_name(self) -> &'static str {
+        match self {
+            Self::Ec2 => "ec2",
+            Self::Iam => "iam",
+            Self::Balancing => "elasticloadbalancing",
+            Self::Logs => "logs",
+            Self::Events => "events",
+            Self::Tagging => "tagging",
+            Self::Quotas => "servicequotas",
+        }
+    }
+
+    /// The SDKs' id of the service: `AWS_ENDPOINT_URL_` and this in capitals overrides its endpoint.
+    fn id(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::Iam => "IAM",
+            Self::Balancing => "Elastic Load Balancing v2",
+            Self::Logs => "CloudWatch Logs",
+            Self::Events => "EventBridge",
+            Self::Tagging => "Resource Groups Tagging API",
+            Self::Quotas => "Service Quotas",
+        }
+    }
+}
+
+/// The URL of a service: what the environment says, else AWS's.
+pub(super) fn resolve(config: &SdkConfig, service: Service) -> String {
+    let own = ServiceConfigKey::builder().service_id(service.id()).profile("endpoint_url").env("AWS_ENDPOINT_URL");
+    let own = own.build().ok().and_then(|key| config.service_config()?.load_config(key));
+    // An endpoint set in code beats the environment, as it does in the SDK.
+    let url = match config.get_origin("endpoint_url").is_client_config() {
+        true => config.endpoint_url().map(str::to_owned),
+        false => own.or_else(|| config.endpoint_url().map(str::to_owned)),
+    };
+    let url = url.unwrap_or_else(|| aws_url(service, config.region().map_or("us-east-1", AsRef::as_ref)));
+    if url.trim_start_matches("https://").trim_start_matches("http://").contains('/') { url } else { format!("{url}/") }
+}
+
+/// IAM is one per partition and signs with a region of its own; all others are where the place is.
+pub(super) fn signing_region(config: &SdkConfig, service: Service) -> String {
+    let region = config.region().map_or("us-east-1", AsRef::as_ref);
+    match service {
+        Service::Iam => partition(region).home.to_owned(),
+        _ => region.to_owned(),
+    }
+}
+
+struct Partition {
+    suffix: &'static str,
+    home: &'static str,
+    iam: &'static str,
+}
+
+fn partition(region: &str) -> Partition {
+    if region.starts_with("cn-") {
+        Partition { suffix: "amazonaws.com.cn", home: "cn-north-1", iam: "iam.cn-north-1.amazonaws.com.cn" }
+    } else if region.starts_with("us-gov-") {
+        Partition { suffix: "amazonaws.com", home: "us-gov-west-1", iam: "iam.us-gov.amazonaws.com" }
+    } else {
+        Partition { suffix: "amazonaws.com", home: "us-east-1", iam: "iam.amazonaws.com" }
+    }
+}
+
+fn aws_url(service: Service, region: &str) -> String {
+    let partition = partition(region);
+    match service {
+        Service::Iam => format!("https://{}/", partition.iam),
+        _ => format!("https://{}.{region}.{}/", service.signing_name(), partition.suffix),
+    }
+}
+
+/// Escapes for a form: everything but letters, digits and `-_.~`.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iam_is_one_per_partition_and_all_others_are_regional() {
+        assert_eq!(aws_url(Service::Ec2, "eu-west-1"), "https://ec2.eu-west-1.amazonaws.com/");
+        assert_eq!(aws_url(Service::Iam, "eu-west-1"), "https://iam.amazonaws.com/");
+        assert_eq!(aws_url(Service::Quotas, "cn-north-1"), "https://servicequotas.cn-north-1.amazonaws.com.cn/");
+        assert_eq!(aws_url(Service::Iam, "us-gov-east-1"), "https://iam.us-gov.amazonaws.com/");
+    }
+
+    #[test]
+    fn a_form_escapes_all_that_could_end_a_value() {
+        assert_eq!(escape("tag:gimmetime:name=a&b c/é"), "tag%3Agimmetime%3Aname%3Da%26b%20c%2F%C3%A9");
+    }
+}

@@ -1,0 +1,11 @@
+//! Labels on the stack, and with it on everything in it.
+
+/// Whose label it is: the place's name. A stack without it was not made by this program.
+pub const NAME: &str = "gimmetime:name";
+/// Who made the place.
+pub const OWNER: &str = "gimmetime:owner";
+/// The version of the place's layout.
+pub const PLACE: &str = "gimmetime:place";
+
+/// The layout that this program makes and understands; an older program refuses a newer place.
+pub const PLACE_VERSION: u32 = 1;
