@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::{ContainerDefinition, PortMapping, TaskDefinition};
 use serde::Serialize;
 
+use crate::fargate::{self, FargateDefinition};
 use crate::place::{CONTAINER, Launch, Place, ServiceSpec};
 
 /// The docker label that bears a release's health path.
@@ -39,19 +40,34 @@ pub struct Definition {
     pub read_only: bool,
     /// The options of the log driver.
     pub log: BTreeMap<String, String>,
+    /// What only Fargate has. Elsewhere it is no part of the fingerprint: what an earlier version wrote down stays true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fargate: Option<FargateDefinition>,
 }
 
 impl Definition {
     /// What a specification asks for in this place.
-    pub(crate) fn wanted(place: &Place, spec: &ServiceSpec) -> Self {
-        let mut log = BTreeMap::from([
+    pub fn wanted(place: &Place, spec: &ServiceSpec) -> Self {
+        let wanted = Self::wanted_anywhere(place, spec);
+        let Launch::Fargate(fargate) = &place.launch else { return wanted };
+        let mut environment = wanted.environment;
+        // Each task has an address of its own there, so its port is the service's to give.
+        environment.insert("PORT".to_owned(), spec.port.to_string());
+        let arn = |(name, reference): (&String, &String)| (name.clone(), fargate::secret_arn(fargate, reference));
+        Self {
+            environment,
+            secrets: spec.secrets.iter().map(arn).collect(),
+            log: fargate::log_options(place, fargate),
+            fargate: Some(FargateDefinition::wanted(fargate)),
+            ..wanted
+        }
+    }
+
+    fn wanted_anywhere(place: &Place, spec: &ServiceSpec) -> Self {
+        let log = BTreeMap::from([
             ("awslogs-group".to_owned(), place.log_group.clone()),
             ("awslogs-stream-prefix".to_owned(), place.service.clone()),
         ]);
-        if matches!(place.launch, Launch::Fargate(_)) {
-            log.insert("mode".to_owned(), "non-blocking".to_owned());
-            log.insert("max-buffer-size".to_owned(), "25m".to_owned());
-        }
         Self {
             image: spec.image.clone(),
             command: spec.command.clone(),
@@ -65,6 +81,7 @@ impl Definition {
             user: Some(USER.to_owned()),
             read_only: true,
             log,
+            fargate: None,
         }
     }
 
@@ -73,7 +90,12 @@ impl Definition {
         let containers = registered.container_definitions();
         let app = containers.iter().find(|container| container.name() == Some(CONTAINER)).or(containers.first());
         let container = app.map(Self::read_container).unwrap_or_default();
-        Self { cpu: registered.cpu().map(str::to_owned), memory: registered.memory().map(str::to_owned), ..container }
+        Self {
+            cpu: registered.cpu().map(str::to_owned),
+            memory: registered.memory().map(str::to_owned),
+            fargate: FargateDefinition::read(registered),
+            ..container
+        }
     }
 
     fn read_container(app: &ContainerDefinition) -> Self {
@@ -100,6 +122,7 @@ impl Definition {
                 .unwrap_or_default(),
             cpu: None,
             memory: None,
+            fargate: None,
         }
     }
 
@@ -128,6 +151,13 @@ impl Definition {
         ];
         let differing = plain.into_iter().filter(|(_, old, new)| old != new);
         words.extend(differing.map(|(name, old, new)| format!("{name} {}→{}", or_none(&old), or_none(&new))));
+        let (old, new) = (self.fargate.clone().unwrap_or_default(), newer.fargate.clone().unwrap_or_default());
+        let fargate = [
+            ("architecture", old.architecture != new.architecture),
+            ("execution role", old.execution_role != new.execution_role),
+            ("task role", old.task_role != new.task_role),
+        ];
+        words.extend(fargate.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()));
         if self.log != newer.log {
             words.push("log settings".to_owned());
         }

@@ -33,6 +33,7 @@ mod waiting;
 mod cancel;
 mod definition;
 mod evidence;
+pub mod fargate;
 mod observe;
 mod tags;
 mod target_group;

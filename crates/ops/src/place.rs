@@ -43,6 +43,8 @@ pub struct Place {
     pub probe: Probe,
     /// What tasks are launched on.
     pub launch: Launch,
+    /// Labels of the place, put on everything that is made in it.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// The open-loop probe of a rollout.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ecs::error::BuildError;
 use aws_sdk_ecs::types::{
-    Compatibility, ContainerDefinition, CpuArchitecture, KeyValuePair, LogConfiguration, LogDriver, NetworkMode,
-    OsFamily, PortMapping, RuntimePlatform, Secret, Tag,
+    Compatibility, ContainerDefinition, CpuArchitecture, KernelCapabilities, KeyValuePair, LinuxParameters,
+    LogConfiguration, LogDriver, NetworkMode, OsFamily, PortMapping, RuntimePlatform, Secret, Tag,
 };
 use gimmetime_clock::{Timestamp, iso, source};
 use serde::Serialize;
@@ -15,8 +15,9 @@ use crate::cause::Cause;
 use crate::definition::{Definition, HEALTH_LABEL};
 use crate::error::{OpsError, refused};
 use crate::event::{Event, Outcome};
+use crate::fargate::DROPPED_CAPABILITIES;
 use crate::observe;
-use crate::place::{CONTAINER, Launch, Place, Run, ServiceSpec};
+use crate::place::{CONTAINER, Place, Run, ServiceSpec};
 use crate::snapshot::{AttemptView, revision_of};
 use crate::tags;
 
@@ -176,7 +177,7 @@ pub(crate) async fn register(
     let mut call = place.endpoint.ecs.register_task_definition().family(&place.service);
     call = call.container_definitions(container(definition).map_err(unbuildable)?);
     call = call.set_cpu(definition.cpu.clone()).set_memory(definition.memory.clone());
-    if let Launch::Fargate(fargate) = &place.launch {
+    if let Some(fargate) = &definition.fargate {
         let platform = RuntimePlatform::builder()
             .cpu_architecture(CpuArchitecture::from(fargate.architecture.as_str()))
             .operating_system_family(OsFamily::Linux)
@@ -184,8 +185,8 @@ pub(crate) async fn register(
         call = call
             .requires_compatibilities(Compatibility::Fargate)
             .network_mode(NetworkMode::Awsvpc)
-            .execution_role_arn(&fargate.execution_role_arn)
-            .set_task_role_arn(fargate.task_role_arn.clone())
+            .execution_role_arn(&fargate.execution_role)
+            .set_task_role_arn(fargate.task_role.clone())
             .runtime_platform(platform);
     }
     let at = iso::format(source::wall());
@@ -196,6 +197,9 @@ pub(crate) async fn register(
         (tags::WHO, &run.who),
         (tags::AT, &at),
     ];
+    for (key, value) in &place.tags {
+        call = call.tags(tag(key, value));
+    }
     for (key, value) in labels.into_iter().filter(|(_, value)| !value.is_empty()) {
         call = call.tags(tag(key, value));
     }
@@ -234,6 +238,10 @@ fn container(definition: &Definition) -> Result<ContainerDefinition, BuildError>
     }
     if let Some(health) = &definition.health {
         app = app.docker_labels(HEALTH_LABEL, health);
+    }
+    if definition.fargate.is_some() {
+        let dropped = KernelCapabilities::builder().drop(DROPPED_CAPABILITIES).build();
+        app = app.linux_parameters(LinuxParameters::builder().capabilities(dropped).build());
     }
     for (name, value) in &definition.environment {
         app = app.environment(KeyValuePair::builder().name(name).value(value).build());

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::cancel::Cancel;
 use crate::connection::Connection;
 use crate::event::Event;
-use crate::place::{Launch, Place, Probe, Rollout, Run, ServiceSpec, Size};
+use crate::place::{Fargate, Launch, Place, Probe, Rollout, Run, ServiceSpec, Size};
 
 /// A reply: status and body.
 pub(crate) type Reply = (u16, String);
@@ -116,6 +116,21 @@ pub(crate) fn place(endpoint: Connection) -> Place {
         patience: Duration::from_secs(10),
         probe: Probe { rate: 0.0, timeout: Duration::from_secs(1), judge_clock: false, tail: Duration::ZERO },
         launch: Launch::Local,
+        tags: BTreeMap::new(),
+    }
+}
+
+/// What Fargate must be told, of a place that nobody has.
+pub(crate) fn fargate() -> Fargate {
+    Fargate {
+        region: "eu-west-1".to_owned(),
+        account: "123456789012".to_owned(),
+        subnets: vec!["subnet-a".to_owned(), "subnet-b".to_owned()],
+        security_groups: vec!["sg-a".to_owned()],
+        public_ip: true,
+        execution_role_arn: "arn:aws:iam::123456789012:role/execution".to_owned(),
+        task_role_arn: Some("arn:aws:iam::123456789012:role/task".to_owned()),
+        architecture: "X86_64".to_owned(),
     }
 }
 

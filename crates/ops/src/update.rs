@@ -2,19 +2,18 @@
 
 use aws_sdk_ecs::error::BuildError;
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType, LoadBalancer,
-    NetworkConfiguration, Service, ThresholdConfiguration, ThresholdType,
+    AssignPublicIp, AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker,
+    DeploymentConfiguration, LaunchType, LoadBalancer, NetworkConfiguration, PropagateTags, Service,
+    ThresholdConfiguration, ThresholdType,
 };
 
 use crate::error::{OpsError, refused};
+use crate::fargate::{GRACE_SECONDS, PLATFORM_VERSION};
 use crate::place::{CONTAINER, Fargate, Launch, Place};
 use crate::release::tag;
 use crate::rollout::Asked;
 use crate::snapshot::{RolloutView, ServiceView};
 use crate::tags;
-
-/// On AWS a slow start must not be taken for a failure at once; here checks begin when the process listens.
-const FARGATE_GRACE_SECONDS: i32 = 60;
 
 /// What an update changes; what is None stays.
 #[derive(Debug, Default)]
@@ -59,11 +58,18 @@ pub(crate) async fn create(place: &Place, new: NewService) -> Result<Asked, OpsE
         .deployment_configuration(configuration(new.rollout).map_err(unbuildable)?)
         .tags(tag(tags::APPLIED, &new.applied))
         .tags(tag(tags::OPERATION, &new.operation));
+    for (key, value) in &place.tags {
+        call = call.tags(tag(key, value));
+    }
     if let Launch::Fargate(fargate) = &place.launch {
         call = call
             .launch_type(LaunchType::Fargate)
+            .platform_version(PLATFORM_VERSION)
             .network_configuration(network(fargate).map_err(unbuildable)?)
-            .health_check_grace_period_seconds(FARGATE_GRACE_SECONDS);
+            .health_check_grace_period_seconds(GRACE_SECONDS)
+            .availability_zone_rebalancing(AvailabilityZoneRebalancing::Enabled)
+            .propagate_tags(PropagateTags::Service)
+            .enable_ecs_managed_tags(true);
     }
     let reply = call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))?;
     deployment(reply.service(), DOING)
@@ -72,8 +78,15 @@ pub(crate) async fn create(place: &Place, new: NewService) -> Result<Asked, OpsE
 /// Changes the service; a change of revision, or force, begins a deployment.
 pub(crate) async fn update(place: &Place, update: Update) -> Result<Service, OpsError> {
     const DOING: &str = "update the service";
-    let unbuildable = |_: BuildError| OpsError::Incomplete { doing: DOING, missing: "a threshold" };
-    let call = place.endpoint.ecs.update_service().cluster(&place.cluster).service(&place.service);
+    let unbuildable = |_: BuildError| OpsError::Incomplete { doing: DOING, missing: "a subnet or threshold" };
+    let mut call = place.endpoint.ecs.update_service().cluster(&place.cluster).service(&place.service);
+    if let (Launch::Fargate(fargate), true) = (&place.launch, update.task_definition.is_some()) {
+        // New tasks go where the place has them now: its subnets and groups may have been replaced since.
+        call = call
+            .network_configuration(network(fargate).map_err(unbuildable)?)
+            .platform_version(PLATFORM_VERSION)
+            .health_check_grace_period_seconds(GRACE_SECONDS);
+    }
     let mut call = call
         .set_task_definition(update.task_definition)
         .set_desired_count(update.count.map(number))

@@ -107,6 +107,7 @@ pub(crate) async fn place(settings: &Settings, endpoint: Endpoint, common: &Comm
             tail: PROBE_TAIL,
         },
         launch: Launch::Local,
+        tags: std::collections::BTreeMap::new(),
     };
     Ok(Local { endpoint, place })
 }
