@@ -15,7 +15,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   test            everything that must hold: format, lints, tidy, and all tests with real parts
   tidy            the arrows between rooms, licences, duplicate versions, lengths of files
-  bench engine    times of up, deploy and scale, requests lost in rollouts, CPU beside nginx";
+  bench engine    times of up, deploy and scale, requests lost in rollouts, CPU beside nginx
+  bench aws       the verbs on AWS against an emulator: times, own share, memory, requests lost";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
         ["bench", "engine"] => bench::engine(),
+        ["bench", "aws"] => bench::aws(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -2,6 +2,7 @@
 //!
 //! Times are of whole commands, as their user waits for them. Everything runs on loopback, in a folder of its own.
 
+mod aws;
 mod beside;
 mod figures;
 mod place;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::run::{cargo, must, now, target};
+use crate::{parts, venv};
 use figures::{Figures, millis};
 use place::{Bench, first_answer};
 
@@ -29,6 +31,15 @@ pub(crate) fn engine() -> Result<()> {
     rollouts(&bench)?;
     scale(&bench)?;
     beside::nginx(&bench)
+}
+
+/// Times, own share, memory and requests lost of the verbs on AWS, against an emulator.
+pub(crate) fn aws() -> Result<()> {
+    must(&mut cargo(&["build", "--release", "--package", "gimmetime"]))?;
+    let _engine = parts::container_engine()?;
+    let (url, _emulator) = parts::emulator(&venv::make("aws", "requirements-aws.txt")?)?;
+    println!("{}", place::machine());
+    aws::run(target()?.join("release/gimmetime"), url)
 }
 
 /// From the start of `up` to the first 200 at the balancer.
