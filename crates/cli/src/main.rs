@@ -8,6 +8,7 @@ mod args;
 mod settings;
 
 mod follow;
+mod follow_place;
 mod release;
 mod target;
 mod verbs;

@@ -2,6 +2,7 @@
 
 pub(crate) mod money;
 mod printer;
+pub(crate) mod place;
 pub(crate) mod progress;
 pub(crate) mod rollout;
 pub(crate) mod units;
