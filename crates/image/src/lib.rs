@@ -5,6 +5,7 @@
 //! or a file's mode. Refuses what could not run: anything but a static Linux executable for x86-64.
 #![forbid(unsafe_code)]
 
+pub mod contents;
 mod digest;
 pub mod elf;
 pub mod reference;

@@ -18,6 +18,10 @@ pub(crate) struct Member {
     /// What a link points to.
     pub(crate) link: Vec<u8>,
     pub(crate) mode: u64,
+    /// User and group by number, and the time of the last change in seconds: nothing here depends on them, so that a field
+    /// which cannot be read is no error.
+    pub(crate) owner: [Option<u64>; 2],
+    pub(crate) modified: Option<u64>,
     /// Bytes of content that follow.
     pub(crate) size: u64,
 }
@@ -112,7 +116,10 @@ impl<R: Read> Archive<R> {
         let size = if without_content { 0 } else { extension.size.unwrap_or(size) };
         self.expect_content(size)?;
         let link = extension.link.unwrap_or_else(|| until_nul(&header[157..257]).to_vec());
-        Ok(Member { path, kind, link, mode: number(&header[100..108])?, size })
+        let lenient = |field: &[u8]| number(field).ok();
+        let owner = [lenient(&header[108..116]), lenient(&header[116..124])];
+        let modified = lenient(&header[136..148]);
+        Ok(Member { path, kind, link, mode: number(&header[100..108])?, owner, modified, size })
     }
 
     fn header(&mut self) -> Result<Option<[u8; BLOCK]>, TarError> {

@@ -1,0 +1,224 @@
+//! What can go wrong with a registry, by what the caller can do about it.
+//!
+//! Made of status and error code alone (OCI distribution-spec, "Error Codes"); the words of a registry are shown, never read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gimmetime_image::Digest;
+
+use crate::credentials::Tried;
+use crate::location::LocationError;
+use crate::realm::RealmError;
+use crate::receipt::Stage;
+use crate::transport::Fault;
+
+/// Why a registry could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The reference's host cannot be asked.
+    #[error("`{registry}` cannot be a registry: {reason}")]
+    Address {
+        /// The host.
+        registry: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The registry asks for credentials, and there are none.
+    #[error("`{registry}` asks for a user name and a password, and none was found: {}", listed(tried))]
+    NoCredentials {
+        /// Its host.
+        registry: String,
+        /// Where credentials were looked for, and what was found there.
+        tried: Vec<Tried>,
+    },
+    /// The registry does not accept any of the credentials.
+    #[error(
+        "`{registry}` does not accept the credentials to {}: {}\nhint: {}", stage.attempt(), listed(tried),
+        mend_credentials(registry, *stage)
+    )]
+    Unauthorized {
+        /// Its host.
+        registry: String,
+        /// What was attempted.
+        stage: Stage,
+        /// Where credentials were looked for, and what was found there.
+        tried: Vec<Tried>,
+    },
+    /// The credentials are right, but not for this.
+    #[error("`{registry}` denies to {} in `{repository}`\nhint: allow {action} to the user whose credentials were used", stage.attempt())]
+    Denied {
+        /// Its host.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// What was attempted.
+        stage: Stage,
+        /// The permission that is missing, in the registry's own terms if they are known.
+        action: String,
+    },
+    /// There is no such repository, and the registry makes none by itself.
+    #[error("`{registry}` has no repository `{repository}`\nhint: {}", make_repository(registry, repository))]
+    RepositoryMissing {
+        /// Its host.
+        registry: String,
+        /// The repository.
+        repository: String,
+    },
+    /// A tag that no image can have.
+    #[error(transparent)]
+    Tag(#[from] gimmetime_image::ReferenceError),
+    /// A reference without tag and digest, where one is needed.
+    #[error("`{reference}` names no image: it has neither tag nor digest\nhint: {reference}:latest")]
+    Unnamed {
+        /// The reference.
+        reference: String,
+    },
+    /// There is no such image.
+    #[error("there is no image `{reference}`")]
+    NotFound {
+        /// The image that was asked for.
+        reference: String,
+    },
+    /// The tag names another image and may not be moved.
+    #[error(
+        "tag `{tag}` cannot be moved to {local}: it names {} and is immutable\nhint: choose another tag",
+        remote.as_ref().map_or("another image", Digest::as_str)
+    )]
+    TagImmutable {
+        /// The tag.
+        tag: String,
+        /// What it names; `None` if the registry will not say.
+        remote: Option<Digest>,
+        /// What was pushed.
+        local: Digest,
+    },
+    /// Bytes were damaged on the way, or the registry is not what it claims to be.
+    #[error("the {what} should be {expected}, but the registry has {found}")]
+    DigestMismatch {
+        /// What was sent or fetched.
+        what: &'static str,
+        /// Its digest.
+        expected: Digest,
+        /// What the registry says of it.
+        found: String,
+    },
+    /// The registry asks to come back later, and did so until the last try.
+    #[error(
+        "`{registry}` lets nobody {} so often{}", stage.attempt(),
+        after.map_or(String::new(), |after| format!("\nhint: try again in {} s", after.as_secs()))
+    )]
+    RateLimited {
+        /// Its host.
+        registry: String,
+        /// What was attempted.
+        stage: Stage,
+        /// When it asks to come back.
+        after: Option<Duration>,
+    },
+    /// No reply, until the last try.
+    #[error("cannot {} at `{registry}`: {fault} (tried {tries} times)", stage.attempt())]
+    Network {
+        /// Its host.
+        registry: String,
+        /// What was attempted.
+        stage: Stage,
+        /// How often.
+        tries: u32,
+        /// What happened the last time.
+        fault: Fault,
+    },
+    /// The registry names a token server that credentials are not sent to.
+    #[error(transparent)]
+    Realm(#[from] RealmError),
+    /// The registry sends an upload or a download somewhere it must not go.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// A reply that is none of the above.
+    #[error(
+        "`{registry}` refused to {} with {status}{}", stage.attempt(),
+        words(code.as_deref(), message)
+    )]
+    Refused {
+        /// Its host.
+        registry: String,
+        /// What was attempted.
+        stage: Stage,
+        /// The HTTP status.
+        status: u16,
+        /// The registry's error code, such as `MANIFEST_INVALID`.
+        code: Option<String>,
+        /// Its words, for a person; empty if it said nothing.
+        message: String,
+    },
+    /// A reply that no registry should give.
+    #[error("the reply of `{registry}` to {} is not understood: expected {expected}, but found {found}", stage.attempt())]
+    Malformed {
+        /// Its host.
+        registry: String,
+        /// What was attempted.
+        stage: Stage,
+        /// What the specification asks for.
+        expected: &'static str,
+        /// What came.
+        found: String,
+    },
+    /// An image for other machines only.
+    #[error("`{reference}` holds no image for linux/amd64, only for {}", found.join(", "))]
+    OtherPlatform {
+        /// The image that was asked for.
+        reference: String,
+        /// What it is for.
+        found: Vec<String>,
+    },
+    /// The certificates to trust cannot be read.
+    #[error("cannot use the certificates in `{file}`: {reason}\nhint: give a PEM file with at least one certificate")]
+    Certificates {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The proxy's address is none.
+    #[error("`{proxy}` is no proxy, expected http://HOST:PORT")]
+    Proxy {
+        /// What was given, without user name and password.
+        proxy: String,
+    },
+    /// The caller raised [`crate::Interrupt`].
+    #[error("interrupted before it could {}; the same command goes on with what is there", stage.attempt())]
+    Interrupted {
+        /// What would have come next.
+        stage: Stage,
+    },
+}
+
+fn listed(tried: &[Tried]) -> String {
+    let lines: Vec<String> = tried.iter().map(ToString::to_string).collect();
+    if lines.is_empty() { "there was nowhere to look".to_owned() } else { lines.join("; ") }
+}
+
+fn words(code: Option<&str>, message: &str) -> String {
+    match (code, message) {
+        (None, "") => String::new(),
+        (Some(code), "") => format!(" ({code})"),
+        (None, message) => format!(": {message}"),
+        (Some(code), message) => format!(" ({code}): {message}"),
+    }
+}
+
+fn mend_credentials(registry: &str, stage: Stage) -> String {
+    if crate::endpoint::is_ecr(registry) {
+        format!("they may have expired, or lack {}", stage.ecr_actions())
+    } else {
+        format!("docker login {registry}")
+    }
+}
+
+fn make_repository(registry: &str, repository: &str) -> String {
+    if crate::endpoint::is_ecr(registry) {
+        format!("aws ecr create-repository --repository-name {repository}")
+    } else {
+        "make it first, or check its name".to_owned()
+    }
+}
