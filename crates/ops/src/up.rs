@@ -122,7 +122,7 @@ async fn newest_or_new(
 /// What [`up_service`] would change, in words; None where there is no service yet. Changes nothing.
 pub async fn plan_service(place: &Place, spec: &ServiceSpec) -> Result<Option<Vec<three_way::Change>>, OpsError> {
     let Some(service) = observe::find_service(place).await? else { return Ok(None) };
-    Ok(Some(compare(place, spec, &service).await?.plan.changes))
+    Ok(Some(compare(place, spec, &ServiceView::from(&service)).await?.plan.changes))
 }
 
 /// A service that is there, against what is wanted.

@@ -118,6 +118,20 @@ pub(crate) fn findings(preflight: &Preflight, printer: &Printer) -> Vec<String> 
     lines
 }
 
+/// The stable JSON of what preflight found.
+pub(crate) fn findings_json(preflight: &Preflight) -> Vec<Value> {
+    let word = |severity| match severity {
+        Severity::Refusal => "refusal",
+        Severity::Consent => "consent",
+        Severity::Warning => "warning",
+        Severity::Unknown => "unknown",
+    };
+    let finding = |finding: &Finding| {
+        json!({ "severity": word(finding.severity), "words": finding.words, "hint": finding.hint })
+    };
+    preflight.findings.iter().map(finding).collect()
+}
+
 /// Words, and dollars at the end of the line.
 fn with_price(words: &str, dollars: &str) -> String {
     with_price_in(words, dollars, WIDTH)

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::registry::RegistryEnvironment;
+
 /// What the environment says beyond the flags' own variables.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
@@ -15,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) dumb_terminal: bool,
     /// `$NO_PROXY`, else `$no_proxy`.
     pub(crate) no_proxy: Option<String>,
+    /// What it says about registries.
+    pub(crate) registry: RegistryEnvironment,
     /// `$AWS_REGION`, else `$AWS_DEFAULT_REGION`.
     pub(super) aws_region: Option<String>,
     /// `$SUDO_USER`, else `$USER`, else `$LOGNAME`.
@@ -33,6 +37,7 @@ impl Environment {
             no_color: text("NO_COLOR").is_some(),
             dumb_terminal: text("TERM").is_none_or(|term| term == "dumb"),
             no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find_map(text),
+            registry: RegistryEnvironment::read(),
             aws_region: ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(text),
             user: ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(text),
         }

@@ -8,6 +8,7 @@ mod environment;
 mod file;
 mod place;
 mod reader;
+mod registry;
 mod target_file;
 #[cfg(test)]
 mod tests;
@@ -25,10 +26,11 @@ pub(crate) use environment::Environment;
 pub(crate) use file::{File, ServiceFile};
 pub(crate) use place::{AwsPlace, Place};
 pub(crate) use reader::{Mistake, Mistakes};
+pub(crate) use registry::RegistryEnvironment;
 pub(crate) use target_file::region as parse_region;
 
 use place::{check_aws_name, check_fargate_size};
-use target_file::{LOCAL, TargetFile};
+use target_file::LOCAL;
 
 /// The settings file that is read when none is named.
 const DEFAULT_FILE: &str = "gimmetime.toml";

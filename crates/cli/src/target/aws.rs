@@ -1,16 +1,18 @@
 //! A target on AWS: the way there, its stack, and the stack's outputs as a place for `ops`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gimmetime_aws::cost::price;
-use gimmetime_aws::stack::{StackView, find};
-use gimmetime_aws::template::TemplateError;
+use gimmetime_aws::stack::{Change, StackView, Wanted, find};
+use gimmetime_aws::template::{Template, TemplateError, template};
 use gimmetime_aws::{AwsError, Identity, Outputs, PLACE_VERSION, PlaceSpec, Session, SessionSpec, Size};
 use gimmetime_ops::{FIRST_COUNT, Fargate, Launch, Place, Probe};
 
 use super::PROBE_TIMEOUT;
 use crate::args::Common;
 use crate::exit::Failure;
+use crate::release::ARCHITECTURE;
 use crate::render::Printer;
 use crate::render::money;
 use crate::settings::{AwsPlace, Settings};
@@ -21,8 +23,6 @@ const POLL: Duration = Duration::from_secs(2);
 const PROBE_TAIL: Duration = Duration::from_secs(1);
 /// How long a change is waited for unless `--timeout` says: a task that never gets healthy takes many minutes to fail.
 const PATIENCE: Duration = Duration::from_mins(30);
-/// What tasks are unless an image says otherwise.
-const ARCHITECTURE: &str = "X86_64";
 
 /// A place on AWS that was reached.
 #[derive(Debug)]
@@ -60,6 +60,7 @@ impl Cloud {
                 judge_clock: true,
                 tail: PROBE_TAIL,
             },
+            tags: spec.tags(),
             launch: Launch::Fargate(Fargate {
                 region: session.region().to_owned(),
                 account: session.account().to_owned(),
@@ -79,11 +80,6 @@ impl Cloud {
         if let Launch::Fargate(fargate) = &mut self.place.launch {
             architecture.clone_into(&mut fargate.architecture);
         }
-    }
-
-    /// Who the credentials belong to, as it is written into the ledger.
-    pub(crate) fn who(&self) -> &str {
-        &self.session.identity().who
     }
 
     /// The region.
@@ -180,6 +176,59 @@ pub(crate) fn spec(settings: &Settings, place: &AwsPlace, region: &str) -> Place
     }
 }
 
+/// The stack as it shall be, and its template.
+pub(crate) fn wanted(session: &Session, spec: &PlaceSpec) -> Result<(Template, Wanted), Failure> {
+    let template = template(spec).map_err(|error| template_failed(&error))?;
+    let wanted = Wanted {
+        name: spec.name.clone(),
+        template: template.text.clone(),
+        owner: session.identity().owner.clone(),
+        tags: spec.tags.clone(),
+        protect: spec.protect,
+    };
+    Ok((template, wanted))
+}
+
+/// What a stack that was just made tells.
+pub(crate) fn outputs(name: &str, outputs: &BTreeMap<String, String>) -> Result<Outputs, Failure> {
+    Outputs::read(outputs).map_err(|missing| {
+        Failure::failed(format!("the stack of `{name}` lacks the output {missing}, though it was made")).hint("gimmetime plan")
+    })
+}
+
+/// What is known of a place whose stack tells nothing: enough to delete its service.
+pub(crate) fn outputs_by_name(settings: &Settings) -> Outputs {
+    let name = &settings.name;
+    Outputs {
+        balancer_dns: "unknown.invalid".to_owned(),
+        balancer_arn: String::new(),
+        target_group_arn: String::new(),
+        cluster: name.clone(),
+        log_group: format!("/gimmetime/{name}"),
+        event_log_group: None,
+        repository_uri: String::new(),
+        subnets: Vec::new(),
+        security_groups: Vec::new(),
+        public_ip: false,
+        execution_role_arn: String::new(),
+        task_role_arn: None,
+    }
+}
+
+/// Where images are taken from: where the command says, else the place's own repository.
+pub(crate) fn repository_of(common: &Common, outputs: &Outputs) -> String {
+    common.registry.as_ref().map_or_else(|| outputs.repository_uri.clone(), ToString::to_string)
+}
+
+/// What was done to a stack, as JSON has it.
+pub(crate) fn change_word(change: Change) -> &'static str {
+    match change {
+        Change::Created => "created",
+        Change::Updated => "updated",
+        Change::Unchanged => "unchanged",
+    }
+}
+
 /// The region, where nobody is asked.
 pub(crate) fn region(place: &AwsPlace) -> Result<&str, Failure> {
     let none = || Failure::unsure("no region is known without asking AWS").hint("pass --region REGION, or set `aws.region`");
@@ -219,9 +268,11 @@ impl From<AwsError> for Failure {
         let what = parts.next().unwrap_or_default();
         let hints: Vec<&str> = parts.collect();
         let failure = match &error {
-            // Something was changed, or may have been.
-            AwsError::Stack(StackError::Failed(_) | StackError::Stuck(_)) => Self::failed(what),
-            // Nothing was, or it goes on.
+            AwsError::Stack(StackError::Failed(_) | StackError::Stuck(_))
+            | AwsError::Denied(_)
+            | AwsError::Refused { .. }
+            | AwsError::Incomplete { .. } => Self::failed(what),
+            // Nothing was changed, or it goes on.
             _ => Self::unsure(what),
         };
         if hints.is_empty() { failure } else { failure.hint(hints.join("\n")) }

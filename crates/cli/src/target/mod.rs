@@ -2,6 +2,7 @@
 
 mod aws;
 mod local;
+mod publish;
 
 use std::time::Duration;
 
@@ -13,9 +14,13 @@ use crate::release::Packed;
 use crate::render::Printer;
 use crate::settings::{self, ImageSource, Settings};
 
-pub(crate) use aws::Cloud;
+pub(crate) use aws::{
+    Cloud, change_word, heading, open, outputs, outputs_by_name, read, region, repository_name, repository_of,
+    repository_uri, session_spec, spec as aws_spec, template_failed, wanted,
+};
+pub(crate) use publish::{Prepared, Published};
 pub(crate) use local::{
-    DEFAULT_LISTEN, Local, binary, engine_failed, home, place, place_spec, reachable, repository, take_over, tell_findings, url_of,
+    DEFAULT_LISTEN, Local, binary, engine_failed, home, place, place_spec, repository, take_over, tell_findings, url_of,
 };
 
 /// How long a change is waited for unless `--timeout` says.
@@ -39,12 +44,6 @@ impl Reached {
             Self::Local(local) => &local.place,
             Self::Aws(cloud) => &cloud.place,
         }
-    }
-
-    /// Where the time is asked.
-    pub(crate) fn url(&self) -> String {
-        let url = &self.place().url;
-        format!("http://{}{}", url.authority(), url.path)
     }
 }
 

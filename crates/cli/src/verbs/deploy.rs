@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::{Deploy, Rollback, Scale};
 use crate::exit::{Exit, Failure};
-use crate::release::pack;
+use crate::release::{ARCHITECTURE, pack};
 use crate::render::{Printer, rollout};
 use crate::settings::ImageSource;
 use crate::target::{self, Published, Reached, engine_failed};
@@ -19,7 +19,7 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
     let mut reached = context.connect(printer).await?;
     let context = &context.asked_by(&reached);
     let published = publish(context, &mut reached, &source, printer).await?;
-    let Published { repository, packed, pushed } = published;
+    let Published { repository, packed, pushed, .. } = published;
     let spec = target::service_spec(settings, &settings.service.image, &repository, packed.clone());
     let mode = if args.force { DeployMode::Force } else { DeployMode::WhenChanged };
     let place = reached.place();
@@ -55,7 +55,8 @@ async fn publish(
         Reached::Local(_) => {
             let layout = target::home(&context.settings).layout().map_err(engine_failed)?;
             let packed = pack(&context.settings, source, &layout)?;
-            Ok(Published { repository: target::repository(&context.settings), packed, pushed: None })
+            let (repository, architecture) = (target::repository(&context.settings), ARCHITECTURE.to_owned());
+            Ok(Published { repository, packed, architecture, pushed: None })
         }
         Reached::Aws(cloud) => cloud.publish(context, source, printer).await,
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod check;
+mod confirm;
 mod deploy;
 mod down;
 mod env;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// Who asks, as it is written into the ledger.
     pub(crate) who: String,
+    /// What the environment says beyond the settings.
+    pub(crate) environment: Environment,
 }
 
 /// Verbs that need no settings and no async runtime: processes of their own, and what is printed as it is.
@@ -58,7 +61,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
     let settings = Settings::resolve(&cli.common, environment).map_err(|mistakes| {
         Failure::unsure(mistakes.to_string()).hint(mistakes.advice())
     })?;
-    let context = Context { common: cli.common, settings, who: environment.who() };
+    let context = Context { common: cli.common, settings, who: environment.who(), environment: environment.clone() };
     match cli.verb {
         Verb::Up(args) => Box::pin(up::run(&context, &args, printer)).await,
         Verb::Deploy(args) => Box::pin(deploy::deploy(&context, &args, printer)).await,
@@ -98,8 +101,13 @@ impl Context {
     fn asked_by(&self, reached: &Reached) -> Self {
         match reached {
             Reached::Local(_) => self.clone(),
-            Reached::Aws(cloud) => Self { who: cloud.who().to_owned(), ..self.clone() },
+            Reached::Aws(cloud) => self.asked_as(&cloud.session.identity().who),
         }
+    }
+
+    /// The same, asked under this name.
+    fn asked_as(&self, who: &str) -> Self {
+        Self { who: who.to_owned(), ..self.clone() }
     }
 
     /// Itself, if its target is this machine; `verb` is only for those.

@@ -20,6 +20,6 @@ pub(crate) fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Fail
         None => target::repository_uri(settings, place, region),
     };
     let service = target::service_spec(settings, &settings.service.image, &repository, packed);
-    let text = whole(&spec, &service, architecture).map_err(target::template_failed)?;
+    let text = whole(&spec, &service, architecture).map_err(|error| target::template_failed(&error))?;
     said(printer.data(text.trim_end()))
 }
