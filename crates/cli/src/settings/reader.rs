@@ -192,7 +192,8 @@ impl<'a> Reader<'a> {
             let found = words.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
             found.ok_or_else(|| {
                 let near = nearest(text, &names).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
-                format!("expected {}, but found `{text}`{near}", names.join(" or "))
+                let (last, others) = names.split_last().expect("a choice has words");
+                format!("expected {} or {last}, but found `{text}`{near}", others.join(", "))
             })
         })
     }

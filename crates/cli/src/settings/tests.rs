@@ -128,7 +128,7 @@ fn every_key_of_a_target_on_aws_is_read() {
 #[test]
 fn all_that_is_wrong_with_a_target_on_aws_is_said_at_once() {
     let lines = r#"
-aws_regoin = "x"
+proteckt = true
 listen = "127.0.0.1:80"
 network = { mode = "pubilc", cidr = "10.0.0.0/8", ingress = ["10.0.0.1/8", "everybody", "10.0.0.1"] }
 roles = { path = "time", execution = "pull" }
@@ -140,10 +140,9 @@ secrets = { KEY = "file:/etc/key" }
 "#;
     assert_eq!(
         aws_mistakes(lines),
-        "gimmetime.toml:4: unknown key `targets.production.aws_regoin` (known here: listen, count, aws, protect, network, \
-         roles, logs, https, scaling, waf, alarms, guardduty)\n\
+        "gimmetime.toml:4: unknown key `targets.production.proteckt` (did you mean `protect`?)\n\
          gimmetime.toml:5: `targets.production.listen`: a target on AWS listens on port 80 of its balancer; remove it\n\
-         gimmetime.toml:6: `targets.production.network.mode`: expected public or nat or endpoints, but found `pubilc` \
+         gimmetime.toml:6: `targets.production.network.mode`: expected public, nat or endpoints, but found `pubilc` \
          (did you mean `public`?)\n\
          gimmetime.toml:6: `targets.production.network.cidr`: expected an IPv4 range from /16 to /24, but found \
          `10.0.0.0/8`\n\
