@@ -18,6 +18,8 @@ pub mod stack;
 pub mod template;
 
 mod first_plan;
+#[cfg(test)]
+mod samples;
 
 mod denied;
 mod error;

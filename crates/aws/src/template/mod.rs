@@ -2,9 +2,20 @@
 //!
 //! Equal specs give one text, byte for byte. There are no parameters and no conditions: what is off is not in the text.
 
+mod assemble;
+mod check;
+mod fill;
+mod secret;
+mod service;
+mod wiring;
+
 use gimmetime_ops::ServiceSpec;
 
 use crate::spec::PlaceSpec;
+
+pub(crate) use assemble::endpoints;
+use fill::fill;
+use wiring::Wiring;
 
 /// Largest text that CloudFormation takes in a request, in bytes (its quota for `TemplateBody`).
 pub const SIZE_LIMIT: usize = 51_200;
@@ -54,13 +65,25 @@ pub enum Capability {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// The spec asks for what AWS would refuse.
-    #[error("the place cannot be made as described: {} mistakes", .0.len())]
+    #[error("{}", told(.0))]
     Mistakes(Vec<SpecMistake>),
     /// The text is larger than CloudFormation takes.
-    #[error("the template has {bytes} bytes, and CloudFormation takes {SIZE_LIMIT}")]
+    #[error(
+        "the template has {bytes} bytes, but CloudFormation takes {SIZE_LIMIT}: {ranges} ingress ranges are \
+         {range_bytes} of them, and {tags} tags on everything {tag_bytes}\nhint: {}",
+        if range_bytes < tag_bytes { "use fewer tags" } else { "join neighbouring ingress ranges, or use fewer" }
+    )]
     TooLarge {
         /// Bytes of the text.
         bytes: usize,
+        /// How many ranges may connect.
+        ranges: usize,
+        /// Bytes of their rules.
+        range_bytes: usize,
+        /// How many tags there are.
+        tags: usize,
+        /// Bytes of all their copies.
+        tag_bytes: usize,
     },
 }
 
@@ -75,14 +98,83 @@ pub struct SpecMistake {
     pub hint: Option<String>,
 }
 
+impl std::fmt::Display for SpecMistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.setting, self.what)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
+    }
+}
+
+fn told(mistakes: &[SpecMistake]) -> String {
+    let lines: String = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
+    let things = if mistakes.len() == 1 { "this" } else { "these" };
+    format!("AWS would refuse {things}:{lines}")
+}
+
 /// The place as a stack: everything but what runs in it.
 pub fn template(spec: &PlaceSpec) -> Result<Template, TemplateError> {
-    let _ = spec;
-    Ok(Template { text: String::new(), resources: Vec::new() })
+    let wiring = checked(spec)?;
+    let parts = assemble::resources(spec, &wiring);
+    let resources = parts.iter().flat_map(|(capability, text)| resources(*capability, text)).collect();
+    let text = text(spec, &wiring, include_str!("fragments/heading.yaml"), &parts);
+    limited(spec, &text)?;
+    Ok(Template { text, resources })
 }
 
 /// The place and what runs in it, as one text to leave with. `architecture` is `X86_64` or `ARM64`.
+///
+/// It is made to be read and kept: of what the tool needs (labels of releases, say) nothing is in it.
 pub fn whole(spec: &PlaceSpec, service: &ServiceSpec, architecture: &str) -> Result<String, TemplateError> {
-    let _ = (service, architecture);
-    Ok(template(spec)?.text)
+    let wiring = checked(spec)?;
+    let mut parts = assemble::resources(spec, &wiring);
+    parts.push((Capability::Service, service::fragment(spec, &wiring, service, architecture)));
+    let text = text(spec, &wiring, include_str!("fragments/heading_whole.yaml"), &parts);
+    limited(spec, &text)?;
+    Ok(text)
 }
+
+fn checked(spec: &PlaceSpec) -> Result<Wiring, TemplateError> {
+    let mistakes = check::check(spec);
+    if mistakes.is_empty() { Ok(Wiring::of(spec)) } else { Err(TemplateError::Mistakes(mistakes)) }
+}
+
+fn text(spec: &PlaceSpec, wiring: &Wiring, heading: &str, parts: &[assemble::Part]) -> String {
+    let heading = fill(heading, &assemble::values(spec, wiring));
+    let outputs = assemble::outputs(spec, wiring);
+    let outputs = outputs.iter().map(|(key, value)| format!("  {key}: {{Value: {value}}}\n"));
+    let parts = parts.iter().map(|(_, text)| text.clone());
+    [heading].into_iter().chain(parts).chain(["\nOutputs:\n".to_owned()]).chain(outputs).collect()
+}
+
+fn limited(spec: &PlaceSpec, text: &str) -> Result<(), TemplateError> {
+    if text.len() <= SIZE_LIMIT {
+        return Ok(());
+    }
+    let bytes_of = |lines: &[String]| -> usize {
+        lines
+            .iter()
+            .map(|line| text.lines().filter(|of| of.trim_start() == line).map(|of| of.len() + 1).sum::<usize>())
+            .sum()
+    };
+    Err(TemplateError::TooLarge {
+        bytes: text.len(),
+        ranges: spec.access.ingress.len(),
+        range_bytes: bytes_of(&assemble::ingress(spec)),
+        tags: spec.tags.len(),
+        tag_bytes: bytes_of(&assemble::tags(spec)),
+    })
+}
+
+/// The resources of a filled fragment: a key two spaces deep, with its type in the next line.
+fn resources(capability: Capability, text: &str) -> Vec<Resource> {
+    let lines: Vec<&str> = text.lines().collect();
+    let resource = |pair: &[&str]| {
+        let logical_id = pair[0].strip_prefix("  ")?.strip_suffix(':')?;
+        let kind = pair[1].strip_prefix("    Type: ")?;
+        Some(Resource { logical_id: logical_id.to_owned(), kind: kind.to_owned(), capability })
+    };
+    lines.windows(2).filter_map(resource).collect()
+}
+
+#[cfg(test)]
+mod tests;
