@@ -183,6 +183,12 @@ pub enum AwsError {
         /// What is missing.
         missing: String,
     },
+    /// Nobody waited for the answer.
+    #[error("cannot {doing}: interrupted\nhint: nothing was changed; run the same command again")]
+    Interrupted {
+        /// What was attempted.
+        doing: String,
+    },
     /// The stack is not one of ours, or may not be touched.
     #[error(transparent)]
     Stack(#[from] StackError),

@@ -8,22 +8,22 @@
 mod outputs;
 mod spec;
 
-mod session;
-
 pub mod cost;
 pub mod iam;
-pub mod inventory;
-pub mod preflight;
-pub mod stack;
 pub mod template;
 
 mod first_plan;
-#[cfg(test)]
-mod samples;
+
+mod session;
+
+pub mod inventory;
+pub mod preflight;
+pub mod stack;
 
 mod denied;
 mod error;
 mod event;
+mod preparation;
 mod query;
 mod tags;
 
@@ -34,4 +34,4 @@ pub use first_plan::{FirstPlan, PlanLine, first_plan};
 pub use outputs::Outputs;
 pub use session::{Identity, RegistryLogin, Session, SessionSpec};
 pub use spec::{Access, LAYOUT, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
-pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG, PLACE_VERSION};
+pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG};

@@ -8,10 +8,15 @@ mod view;
 
 mod failure;
 
+mod change_set;
+mod drift;
 mod plan;
+mod resources;
 
 mod apply;
 mod destroy;
+mod obstacle;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,37 +26,51 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use apply::{Applied, Change, apply};
 pub use destroy::{Destroyed, destroy};
+pub use drift::{Drift, Drifted};
 pub use failure::{FailedResource, Failure, Stuck, StuckResource};
-pub use plan::{Drift, Drifted, Plan, PlannedAction, PlannedChange, Replacement, plan};
+pub use plan::{Plan, PlannedAction, PlannedChange, Replacement, plan};
+pub use resources::{StackResource, list as resources};
 pub use state::{Action, Goal, StackState, decide};
 pub use view::{StackView, find};
 
 use crate::event::PlaceEvent;
+use crate::session::Identity;
+use crate::spec::PlaceSpec;
 use crate::tags;
+use crate::template::Template;
 
 /// The stack as it shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Its name.
     pub name: String,
-    /// The template, at most 51,200 bytes.
+    /// The template's text, within [`crate::template::SIZE_LIMIT`].
     pub template: String,
     /// Who is asking; written down as the owner when the stack is made, and never changed afterwards.
     pub owner: String,
-    /// The user's own tags, beside ours.
+    /// All its tags but the owner.
     pub tags: BTreeMap<String, String>,
     /// Whether deletion and replacements are refused.
     pub protect: bool,
 }
 
 impl Wanted {
+    /// The stack of a place, as this caller wants it.
+    pub fn new(spec: &PlaceSpec, template: &Template, identity: &Identity) -> Self {
+        Self {
+            name: spec.name.clone(),
+            template: template.text.clone(),
+            owner: identity.owner.clone(),
+            tags: spec.tags(),
+            protect: spec.protect,
+        }
+    }
+
     /// All tags of the stack; an owner that is there already stays.
     fn all_tags(&self, current: Option<&StackView>) -> BTreeMap<String, String> {
         let owner = current.and_then(StackView::owner).unwrap_or(&self.owner);
         let mut all = self.tags.clone();
-        all.insert(tags::NAME.to_owned(), self.name.clone());
         all.insert(tags::OWNER.to_owned(), owner.to_owned());
-        all.insert(tags::PLACE.to_owned(), tags::PLACE_VERSION.to_string());
         all
     }
 }
@@ -68,9 +87,9 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// For AWS: a look every 2 s, 15 s before a second try, an hour for one operation.
+    /// For AWS: a look every 2 s, 10 s before a second try, an hour for one operation.
     pub const AWS: Self =
-        Self { poll: Duration::from_secs(2), settle: Duration::from_secs(15), patience: Duration::from_hours(1) };
+        Self { poll: Duration::from_secs(2), settle: Duration::from_secs(10), patience: Duration::from_hours(1) };
 }
 
 /// One run of a verb: where its events go, how it is interrupted, how fast it looks.
@@ -85,6 +104,14 @@ pub struct PlaceRun {
 }
 
 impl PlaceRun {
+    /// Waits, unless somebody interrupts.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.cancel.cancelled() => {}
+        }
+    }
+
     pub(crate) fn emit(&self, event: PlaceEvent) {
         // Nobody looking is no reason to stop.
         let _ = self.events.send(event);

@@ -6,6 +6,3 @@ pub const NAME: &str = "gimmetime:name";
 pub const OWNER: &str = "gimmetime:owner";
 /// The version of the place's layout.
 pub const PLACE: &str = "gimmetime:place";
-
-/// The layout that this program makes and understands; an older program refuses a newer place.
-pub const PLACE_VERSION: u32 = 1;

@@ -2,7 +2,9 @@
 
 use crate::error::AwsError;
 use crate::session::Session;
-use crate::stack::{Action, PlaceRun, StackView, Wanted};
+use crate::stack::change_set::ChangeSet;
+use crate::stack::drift::{self, Drift};
+use crate::stack::{Action, Goal, PlaceRun, StackView, Wanted, decide, find};
 
 /// What `up` would do to the stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,18 @@ pub struct Plan {
     pub changes: Vec<PlannedChange>,
     /// What was changed behind CloudFormation's back; None where it could not be looked for.
     pub drift: Option<Drift>,
+}
+
+impl Plan {
+    /// Whether `up` would change anything at all.
+    pub fn has_changes(&self) -> bool {
+        self.action != Action::Update || !self.changes.is_empty()
+    }
+
+    /// What would be replaced, or might be.
+    pub fn replaced(&self) -> impl Iterator<Item = &PlannedChange> {
+        self.changes.iter().filter(|change| change.replacement != Replacement::No)
+    }
 }
 
 /// A resource that would change.
@@ -58,33 +72,22 @@ pub enum Replacement {
     Yes,
 }
 
-/// What was changed behind CloudFormation's back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Drift {
-    /// What differs.
-    pub drifted: Vec<Drifted>,
-    /// How many resources were compared.
-    pub checked: usize,
-    /// Logical ids that CloudFormation cannot compare.
-    pub not_checked: Vec<String>,
-}
-
-/// A resource that differs from what was applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drifted {
-    /// Its name in the template.
-    pub logical_id: String,
-    /// Such as `AWS::Logs::LogGroup`.
-    pub kind: String,
-    /// Its name or ARN.
-    pub physical_id: Option<String>,
-    /// Whether it is gone altogether.
-    pub is_gone: bool,
-    /// `property: expected → actual`.
-    pub differences: Vec<String>,
-}
-
 /// What `up` would do. Changes nothing: without a stack it only reads, with one it makes a change set and deletes it.
-pub async fn plan(_session: &Session, _wanted: &Wanted, _run: &PlaceRun) -> Result<Plan, AwsError> {
-    Err(AwsError::NoRegion)
+///
+/// # Errors
+/// A stack that is not ours or newer than we are; a template that CloudFormation refuses.
+pub async fn plan(session: &Session, wanted: &Wanted, run: &PlaceRun) -> Result<Plan, AwsError> {
+    let stack = find(session, &wanted.name).await?;
+    let action = decide(stack.as_ref().map(|stack| &stack.state), Goal::There);
+    let nothing_to_ask = Plan { stack: stack.clone(), action, changes: Vec::new(), drift: None };
+    let Some(stack) = stack else { return Ok(nothing_to_ask) };
+    stack.check_ours()?;
+    if action != Action::Update {
+        return Ok(nothing_to_ask);
+    }
+    let (change_set, drift) =
+        tokio::join!(ChangeSet::make(session, &stack, wanted, run), drift::detect(session, &stack, run));
+    let change_set = change_set?;
+    change_set.delete(session).await?;
+    Ok(Plan { changes: change_set.changes, drift, ..nothing_to_ask })
 }

@@ -8,6 +8,7 @@ use gimmetime_clock::Timestamp;
 
 use crate::error::{AwsError, StackError, refused};
 use crate::session::Session;
+use crate::spec::LAYOUT;
 use crate::stack::StackState;
 use crate::tags;
 
@@ -76,9 +77,7 @@ impl StackView {
             return Err(StackError::Foreign { name: self.name.clone() });
         }
         match self.place() {
-            Some(theirs) if tags::PLACE_VERSION < theirs => {
-                Err(StackError::Newer { name: self.name.clone(), theirs, ours: tags::PLACE_VERSION })
-            }
+            Some(theirs) if LAYOUT < theirs => Err(StackError::Newer { name: self.name.clone(), theirs, ours: LAYOUT }),
             _ => Ok(()),
         }
     }
