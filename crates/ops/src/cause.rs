@@ -20,10 +20,18 @@ pub enum Cause {
     NotStatic,
     /// The file is not an executable, or may not be executed.
     NotExecutable,
+    /// The registry gives no more images to this address for now.
+    PullLimited,
     /// A secret could not be read.
     SecretUnavailable,
-    /// The log group or its permissions are missing.
+    /// No right to read a secret.
+    SecretDenied,
+    /// The log group is missing.
     LogsUnavailable,
+    /// No right to write logs.
+    LogsDenied,
+    /// The APIs that hold secrets or take logs cannot be reached.
+    ApisUnreachable,
     /// A role could not be assumed.
     RoleRefused,
     /// No capacity in this zone now.
@@ -32,6 +40,14 @@ pub enum Cause {
     QuotaExceeded,
     /// No address or network interface was to be had.
     NoNetwork,
+    /// No such pair of CPU and memory exists.
+    BadSize,
+    /// The target group belongs to no listener.
+    NoListener,
+    /// The platform failed to start or keep it.
+    PlatformFault,
+    /// AWS took back the machine that it ran on.
+    Reclaimed,
     /// The program writes where it may not.
     ReadOnly,
     /// It could not be started, for a reason not known here.
@@ -64,6 +80,10 @@ pub enum Cause {
     ClockWrong,
     /// It fails its health checks; how is not known any more.
     FailsHealthChecks,
+    /// The health check inside its container fails.
+    FailsContainerHealthChecks,
+    /// An alarm ended the rollout.
+    AlarmRaised,
     /// The limits of the rollout leave no room to replace a task.
     Stuck,
     /// Tasks keep failing, so starts are throttled.
@@ -92,6 +112,16 @@ impl Cause {
         }
     }
 
+    /// Whether there was no room for the task: neither it nor its release is to blame.
+    pub(crate) fn is_want_of_room(self) -> bool {
+        matches!(self, Self::NoCapacity | Self::QuotaExceeded | Self::NoNetwork)
+    }
+
+    /// Whether the task's network led nowhere.
+    pub(crate) fn is_want_of_way(self) -> bool {
+        matches!(self, Self::RegistryUnreachable | Self::ApisUnreachable)
+    }
+
     /// The number that belongs to this cause: an exit code, a signal, a status.
     fn number(self) -> Option<i32> {
         match self {
@@ -114,12 +144,20 @@ impl Cause {
             Self::WrongArchitecture => "wrong-architecture",
             Self::NotStatic => "not-static",
             Self::NotExecutable => "not-executable",
+            Self::PullLimited => "pull-limited",
             Self::SecretUnavailable => "secret-unavailable",
+            Self::SecretDenied => "secret-denied",
             Self::LogsUnavailable => "logs-unavailable",
+            Self::LogsDenied => "logs-denied",
+            Self::ApisUnreachable => "apis-unreachable",
             Self::RoleRefused => "role-refused",
             Self::NoCapacity => "no-capacity",
             Self::QuotaExceeded => "quota-exceeded",
             Self::NoNetwork => "no-network",
+            Self::BadSize => "bad-size",
+            Self::NoListener => "no-listener",
+            Self::PlatformFault => "platform-fault",
+            Self::Reclaimed => "reclaimed",
             Self::ReadOnly => "read-only",
             Self::CannotStart => "cannot-start",
             Self::CommandNotFound(_) => "command-not-found",
@@ -136,6 +174,8 @@ impl Cause {
             Self::Hangs => "hangs",
             Self::ClockWrong => "clock-wrong",
             Self::FailsHealthChecks => "fails-health-checks",
+            Self::FailsContainerHealthChecks => "fails-container-health-checks",
+            Self::AlarmRaised => "alarm-raised",
             Self::Stuck => "stuck",
             Self::Throttled => "throttled",
             Self::StoppedByUser => "stopped-by-user",
@@ -162,15 +202,23 @@ impl Cause {
     /// What would mend it: advice, and one command.
     pub fn fix(self) -> (&'static str, &'static str) {
         const DEPLOY: &str = "gimmetime deploy";
+        const UP: &str = "gimmetime up";
         match self {
             Self::ImageMissing => ("put the image where tasks are told to find it", DEPLOY),
             Self::ImageDenied => ("let the execution role pull from this repository", DEPLOY),
-            Self::RegistryUnreachable => ("give the tasks a way to the registry", "gimmetime up"),
+            Self::RegistryUnreachable | Self::ApisUnreachable => {
+                ("give the tasks a way to the registry, the logs and the secrets", UP)
+            }
+            Self::PullLimited => ("wait, or pull from a registry of your own", DEPLOY),
+            Self::SecretDenied => ("let the execution role read this secret, and use the key it is encrypted with", UP),
+            Self::LogsDenied => ("let the execution role write to the log group", UP),
+            Self::BadSize => ("take a pair of `size.cpu` and `size.memory` that Fargate has", DEPLOY),
+            Self::PlatformFault | Self::Reclaimed => ("nothing of yours: try again", "gimmetime deploy --force"),
             Self::WrongArchitecture => ("build for the architecture that tasks run on", DEPLOY),
             Self::NotStatic => ("link statically: cargo build --target x86_64-unknown-linux-musl", DEPLOY),
             Self::NotExecutable => ("deploy an executable file", DEPLOY),
             Self::SecretUnavailable => ("restore it under [service] secrets", DEPLOY),
-            Self::LogsUnavailable | Self::RoleRefused | Self::NoNetwork => ("mend the place", "gimmetime up"),
+            Self::LogsUnavailable | Self::RoleRefused | Self::NoNetwork | Self::NoListener => ("mend the place", UP),
             Self::NoCapacity => ("try again in some minutes", DEPLOY),
             Self::QuotaExceeded => ("ask for a higher quota, or use fewer tasks", "gimmetime scale 1"),
             Self::ReadOnly => ("write to /tmp or to nowhere: the root file system is read-only", DEPLOY),
@@ -188,7 +236,9 @@ impl Cause {
             | Self::Crashed(_)
             | Self::Answers(_)
             | Self::Hangs
-            | Self::FailsHealthChecks => ("mend it by what its log says", DEPLOY),
+            | Self::FailsHealthChecks
+            | Self::FailsContainerHealthChecks => ("mend it by what its log says", DEPLOY),
+            Self::AlarmRaised => ("see which alarm it was, and why", "gimmetime status"),
             Self::CannotStart | Self::ExitUnknown | Self::Throttled | Self::Unknown => {
                 ("read its log", "gimmetime logs --since 1h")
             }
@@ -206,12 +256,20 @@ impl fmt::Display for Cause {
             Self::WrongArchitecture => f.write_str("the executable is for another architecture"),
             Self::NotStatic => f.write_str("the executable is not static"),
             Self::NotExecutable => f.write_str("the file is not executable"),
+            Self::PullLimited => f.write_str("the registry gives no more images for now"),
             Self::SecretUnavailable => f.write_str("a secret cannot be read"),
+            Self::SecretDenied => f.write_str("a secret may not be read"),
             Self::LogsUnavailable => f.write_str("its output cannot be logged"),
+            Self::LogsDenied => f.write_str("its output may not be logged"),
+            Self::ApisUnreachable => f.write_str("the APIs for secrets and logs cannot be reached"),
             Self::RoleRefused => f.write_str("its role cannot be assumed"),
             Self::NoCapacity => f.write_str("there is no capacity at this time"),
             Self::QuotaExceeded => f.write_str("the account's quota of virtual CPUs is used up"),
             Self::NoNetwork => f.write_str("no network address was to be had"),
+            Self::BadSize => f.write_str("no such pair of CPU and memory exists"),
+            Self::NoListener => f.write_str("the target group belongs to no listener"),
+            Self::PlatformFault => f.write_str("the platform failed to start the task"),
+            Self::Reclaimed => f.write_str("AWS took back the machine that it ran on"),
             Self::ReadOnly => f.write_str("the process writes to a read-only file system"),
             Self::CannotStart => f.write_str("the process cannot be started"),
             Self::CommandNotFound(code) => write!(f, "the command cannot be executed (exit code {code})"),
@@ -228,6 +286,8 @@ impl fmt::Display for Cause {
             Self::Hangs => f.write_str("the process does not answer its health path in time"),
             Self::ClockWrong => f.write_str("its clock is proved wrong"),
             Self::FailsHealthChecks => f.write_str("the process fails its health checks"),
+            Self::FailsContainerHealthChecks => f.write_str("the health check inside its container fails"),
+            Self::AlarmRaised => f.write_str("an alarm ended the rollout"),
             Self::Stuck => f.write_str("the limits of the rollout leave no room to replace a task"),
             Self::Throttled => f.write_str("tasks keep failing, so starts are throttled"),
             Self::StoppedByUser => f.write_str("somebody stopped the task"),
@@ -237,12 +297,14 @@ impl fmt::Display for Cause {
 }
 
 /// Every cause there is, with this number where one belongs.
-fn all(n: i32, status: u16) -> [Cause; 32] {
+fn all(n: i32, status: u16) -> [Cause; 42] {
     use Cause::{
-        Answers, Broken, CannotStart, ClockWrong, CommandNotFound, Crashed, Ended, ExitUnknown, ExitsAtStart,
-        FailsHealthChecks, Hangs, ImageDenied, ImageMissing, Killed, LogsUnavailable, NeverListens, NoCapacity,
-        NoNetwork, NotExecutable, NotStatic, OutOfMemory, Panicked, QuotaExceeded, ReadOnly, RegistryUnreachable,
-        RoleRefused, SecretUnavailable, StoppedByUser, Stuck, Throttled, Unknown, WrongArchitecture,
+        AlarmRaised, Answers, ApisUnreachable, BadSize, Broken, CannotStart, ClockWrong, CommandNotFound, Crashed,
+        Ended, ExitUnknown, ExitsAtStart, FailsContainerHealthChecks, FailsHealthChecks, Hangs, ImageDenied,
+        ImageMissing, Killed, LogsDenied, LogsUnavailable, NeverListens, NoCapacity, NoListener, NoNetwork,
+        NotExecutable, NotStatic, OutOfMemory, Panicked, PlatformFault, PullLimited, QuotaExceeded, ReadOnly,
+        Reclaimed, RegistryUnreachable, RoleRefused, SecretDenied, SecretUnavailable, StoppedByUser, Stuck, Throttled,
+        Unknown, WrongArchitecture,
     };
     [
         ImageMissing,
@@ -251,12 +313,20 @@ fn all(n: i32, status: u16) -> [Cause; 32] {
         WrongArchitecture,
         NotStatic,
         NotExecutable,
+        PullLimited,
         SecretUnavailable,
+        SecretDenied,
         LogsUnavailable,
+        LogsDenied,
+        ApisUnreachable,
         RoleRefused,
         NoCapacity,
         QuotaExceeded,
         NoNetwork,
+        BadSize,
+        NoListener,
+        PlatformFault,
+        Reclaimed,
         ReadOnly,
         CannotStart,
         CommandNotFound(n),
@@ -273,6 +343,8 @@ fn all(n: i32, status: u16) -> [Cause; 32] {
         Hangs,
         ClockWrong,
         FailsHealthChecks,
+        FailsContainerHealthChecks,
+        AlarmRaised,
         Stuck,
         Throttled,
         StoppedByUser,

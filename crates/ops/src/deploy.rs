@@ -6,6 +6,7 @@ use crate::event::{Operation, Outcome, RolloutReport};
 use crate::lock;
 use crate::observe;
 use crate::place::{Place, Run, ServiceSpec};
+use crate::progress::Before;
 use crate::release::{Registered, register};
 use crate::rollout::{Change, attach, roll};
 use crate::snapshot::ServiceView;
@@ -104,6 +105,7 @@ pub(crate) async fn replace(
         to: target.release,
         to_arn: target.arn.clone(),
         count: service.desired,
+        before: Before::of(service),
         serves: 0 < service.running,
         label: Some(label.clone()),
     };

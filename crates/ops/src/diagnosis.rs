@@ -9,6 +9,7 @@ use crate::cause::{Cause, START_SECONDS};
 use crate::definition::Definition;
 use crate::snapshot::{EventView, TargetView, TaskView};
 use crate::tags;
+use crate::words;
 
 /// Most log lines a diagnosis bears.
 const EVIDENCE_LIMIT: usize = 20;
@@ -36,6 +37,17 @@ pub struct Evidence {
     pub before_release: Option<u32>,
     /// What an earlier diagnosis wrote into the release's label.
     pub recorded: Option<String>,
+    /// How tasks reach the registry and the APIs, where they have a network of their own.
+    pub way: Option<Way>,
+}
+
+/// How tasks with a network of their own reach the registry and the APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By public addresses of theirs, through an internet gateway.
+    PublicAddress,
+    /// Without one: through a NAT gateway, or endpoints in the VPC.
+    NoPublicAddress,
 }
 
 /// A line of output.
@@ -93,10 +105,27 @@ impl Diagnosis {
     }
 }
 
+impl Way {
+    /// What to look at when it leads nowhere.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::PublicAddress => {
+                "tasks have public addresses: give their subnets a route to an internet gateway, and their security group \
+                 egress to port 443"
+            }
+            Self::NoPublicAddress => {
+                "tasks have no public address: give them a NAT gateway, or endpoints for ecr.api, ecr.dkr, logs, s3 and \
+                 what secrets they have"
+            }
+        }
+    }
+}
+
 /// The most plausible cause of a failure.
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let (cause, certainty, because) = verdict(evidence);
     let (advice, fix) = cause.fix();
+    let advice = evidence.way.filter(|_| cause.is_want_of_way()).map_or(advice, Way::advice);
     let changed = match (&evidence.before, &evidence.after) {
         (Some(before), Some(after)) => before.changes_to(after),
         _ => Vec::new(),
@@ -140,13 +169,27 @@ fn of_task(task: &TaskView, evidence: &Evidence) -> (Cause, Certainty, String) {
     let reason = reason(task);
     match code.as_str() {
         "TaskFailedToStart" => {
-            let cause = by_words(&reason).unwrap_or(Cause::CannotStart);
-            let certainty = if cause == Cause::CannotStart { Certainty::Likely } else { Certainty::Certain };
+            let (cause, certainty) = of_start(&reason, evidence);
             (cause, certainty, code)
         }
+        "SpotInterruption" | "TerminationNotice" => (Cause::Reclaimed, Certainty::Certain, code),
         "EssentialContainerExited" => (of_exit(task, &reason), Certainty::Certain, code),
         "UserInitiated" => (Cause::StoppedByUser, Certainty::Certain, code),
         _ => of_health(task, evidence, &reason),
+    }
+}
+
+/// A task that did not start.
+fn of_start(reason: &str, evidence: &Evidence) -> (Cause, Certainty) {
+    let cause = words::cause(reason).unwrap_or(Cause::CannotStart);
+    let has_secrets = evidence.after.as_ref().is_none_or(|after| !after.secrets.is_empty());
+    match cause {
+        Cause::CannotStart => (cause, Certainty::Likely),
+        // ECS has one sentence for both, and this release has no secrets: it is the registry, and most often the way to it.
+        Cause::SecretUnavailable if reason.contains("or registry auth") && !has_secrets => {
+            (Cause::RegistryUnreachable, Certainty::Likely)
+        }
+        _ => (cause, Certainty::Certain),
     }
 }
 
@@ -173,7 +216,7 @@ fn of_exit(task: &TaskView, reason: &str) -> Cause {
     };
     match task.exit_code {
         Some(code) => Cause::of_exit(code, lived < START_SECONDS, reason),
-        None => by_words(reason).unwrap_or(Cause::ExitUnknown),
+        None => words::cause(reason).unwrap_or(Cause::ExitUnknown),
     }
 }
 
@@ -185,10 +228,10 @@ fn of_health(task: &TaskView, evidence: &Evidence, reason: &str) -> (Cause, Cert
     }
     let source = "failed health checks".to_owned();
     if let Some(detail) = &task.health_detail {
-        return (by_health_words(detail).unwrap_or(Cause::FailsHealthChecks), Certainty::Certain, source);
+        return (words::health_cause(detail).unwrap_or(Cause::FailsHealthChecks), Certainty::Certain, source);
     }
     let event = evidence.events.iter().find(|event| event.message.contains("is unhealthy in"));
-    let told = by_health_words(reason).or_else(|| event.and_then(|event| by_health_words(&event.message)));
+    let told = words::health_cause(reason).or_else(|| event.and_then(|event| words::health_cause(&event.message)));
     match told {
         Some(cause) => (cause, Certainty::Likely, source),
         None => (Cause::FailsHealthChecks, Certainty::Certain, source),
@@ -202,7 +245,7 @@ fn of_target(target: &TargetView) -> Cause {
         Some("Target.Timeout") => Cause::Hangs,
         // The ALB says no more than this of a connection that failed, and most fail because nothing listens.
         Some("Target.FailedHealthChecks") if matches!(words, "" | "Health checks failed") => Cause::NeverListens,
-        _ => by_health_words(words).unwrap_or(Cause::FailsHealthChecks),
+        _ => words::health_cause(words).unwrap_or(Cause::FailsHealthChecks),
     }
 }
 
@@ -213,21 +256,9 @@ fn of_targets(evidence: &Evidence) -> Option<(Cause, Certainty, String)> {
 }
 
 fn of_events(evidence: &Evidence) -> Option<(Cause, Certainty, String)> {
-    let of_message = |message: &str| {
-        if message.contains("service deployment configuration") {
-            return Some(Cause::Stuck);
-        }
-        if message.contains("unable to consistently start tasks") {
-            return Some(Cause::Throttled);
-        }
-        if message.contains("is unhealthy in") {
-            return by_health_words(message);
-        }
-        message.contains("unable to place").then(|| by_words(message).unwrap_or(Cause::NoCapacity))
-    };
     // An event older than the last steady state is settled.
     let mut recent = evidence.events.iter().take_while(|event| !event.message.contains("has reached a steady state"));
-    let found = recent.find_map(|event| of_message(&event.message))?;
+    let found = recent.find_map(|event| words::event_cause(&event.message))?;
     Some((found, Certainty::Likely, "the service's events".to_owned()))
 }
 
@@ -236,79 +267,6 @@ fn of_record(evidence: &Evidence) -> Option<(Cause, Certainty, String)> {
     let cause = Cause::from_code(recorded.get("cause")?)?;
     let because = recorded.get("because").map(|text| text.replace('_', " ")).unwrap_or_default();
     Some((cause, Certainty::Certain, format!("recorded when it failed: {because}")))
-}
-
-/// Words of the API for tasks that did not start. The first match counts: the particular stands before the general.
-const WORDS: [(&str, Cause); 37] = [
-    ("expected a linux executable", Cause::NotExecutable),
-    ("expected an executable", Cause::NotExecutable),
-    ("descriptor matching platform", Cause::WrongArchitecture),
-    ("exec format error", Cause::WrongArchitecture),
-    ("architecture", Cause::WrongArchitecture),
-    ("expected x86-64", Cause::WrongArchitecture),
-    ("expected `linux/", Cause::WrongArchitecture),
-    ("not 64-bit", Cause::WrongArchitecture),
-    ("big-endian", Cause::WrongArchitecture),
-    ("not static", Cause::NotStatic),
-    ("statically", Cause::NotStatic),
-    ("dynamic", Cause::NotStatic),
-    ("interpreter", Cause::NotStatic),
-    ("shared librar", Cause::NotStatic),
-    ("loader", Cause::NotStatic),
-    ("lets nobody execute", Cause::NotExecutable),
-    ("not executable", Cause::NotExecutable),
-    ("not an executable", Cause::NotExecutable),
-    ("read-only file system", Cause::ReadOnly),
-    ("outofmemory", Cause::OutOfMemory),
-    ("unable to pull secrets", Cause::SecretUnavailable),
-    ("logger args", Cause::LogsUnavailable),
-    ("log stream", Cause::LogsUnavailable),
-    ("assume the role", Cause::RoleRefused),
-    ("pull access denied", Cause::ImageDenied),
-    (" 403", Cause::ImageDenied),
-    ("i/o timeout", Cause::RegistryUnreachable),
-    ("dial tcp", Cause::RegistryUnreachable),
-    ("context canceled", Cause::RegistryUnreachable),
-    ("number of vcpus", Cause::QuotaExceeded),
-    ("capacity", Cause::NoCapacity),
-    ("network interface", Cause::NoNetwork),
-    ("insufficientfreeaddresses", Cause::NoNetwork),
-    ("manifest unknown", Cause::ImageMissing),
-    ("cannotpullcontainer", Cause::ImageMissing),
-    ("permission denied", Cause::NotExecutable),
-    ("no such file", Cause::NotExecutable),
-];
-
-fn by_words(reason: &str) -> Option<Cause> {
-    // What an image is called says nothing of what is wrong with it.
-    let words = reason.split(' ').filter(|word| !word.contains("@sha256:"));
-    let lower = words.collect::<Vec<_>>().join(" ").to_lowercase();
-    WORDS.iter().find(|(words, _)| lower.contains(words)).map(|(_, cause)| *cause)
-}
-
-/// The cause in the ALB's, ECS's or our own words of a failed health check.
-fn by_health_words(words: &str) -> Option<Cause> {
-    let lower = words.to_lowercase();
-    if lower.contains("clock") {
-        return Some(Cause::ClockWrong);
-    }
-    if let Some(status) = status_in(&lower) {
-        return Some(Cause::Answers(status));
-    }
-    if lower.contains("timed out") || lower.contains("timeout") {
-        return Some(Cause::Hangs);
-    }
-    ["refused", "no connection within", "cannot connect"]
-        .iter()
-        .any(|told| lower.contains(told))
-        .then_some(Cause::NeverListens)
-}
-
-/// The status in "Health checks failed with these codes: [500]".
-fn status_in(words: &str) -> Option<u16> {
-    let (_, rest) = words.split_once("with these codes: [")?;
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
 }
 
 /// The lines worth showing: the last that speaks of a fault first, then the last ones in time order.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Debug;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecs::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::lock::Busy;
@@ -22,7 +23,22 @@ const CREDENTIAL_CODES: [&str; 11] = [
     "IncompleteSignature",
 ];
 /// Codes that mean: the caller may not do this.
-const DENIED_CODES: [&str; 3] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
+const DENIED_CODES: [&str; 4] =
+    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException"];
+/// Codes that mean: too much was asked, or something broke over there; a moment later may do.
+const PASSING_CODES: [&str; 11] = [
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "RequestThrottled",
+    "ServerException",
+    "InternalFailure",
+    "InternalError",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+];
 /// Codes that mean: what was asked for is not there.
 const ABSENT_CODES: [&str; 4] =
     ["ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException", "ResourceNotFoundException"];
@@ -123,11 +139,20 @@ impl OpsError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused { code, .. } => {
-                matches!(code.as_str(), "ThrottlingException" | "Throttling" | "ServerException" | "InternalFailure")
-            }
+            Self::Refused { code, .. } => PASSING_CODES.contains(&code.as_str()),
             _ => false,
         }
+    }
+
+    /// Whether it ends the watch over a change but says nothing of the change itself: whoever watched lost the right to.
+    pub(crate) fn blinds(&self) -> bool {
+        matches!(self, Self::Credentials { .. } | Self::Denied { .. })
+    }
+
+    /// The error without its hint.
+    pub(crate) fn words(&self) -> String {
+        let words = self.to_string();
+        words.split_once("\nhint: ").map_or_else(|| words.clone(), |(words, _)| words.to_owned())
     }
 }
 
@@ -138,7 +163,11 @@ where
     R: Debug + Send + Sync + 'static,
 {
     let SdkError::ServiceError(service) = &error else {
-        let reason = innermost(&BoxError::from(error));
+        let error = BoxError::from(error);
+        let reason = innermost(&error);
+        if lacks_credentials(&error) {
+            return OpsError::Credentials { doing, code: "no credentials".to_owned(), message: reason };
+        }
         return OpsError::Unreachable { doing, endpoint: endpoint.to_owned(), reason };
     };
     let code = service.err().code().unwrap_or("no code").to_owned();
@@ -150,6 +179,18 @@ where
     } else {
         OpsError::Refused { doing, code, message }
     }
+}
+
+/// Whether the request was never sent because there was nothing to sign it with: no profile, a login that is over.
+fn lacks_credentials(error: &BoxError) -> bool {
+    let mut link: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+    while let Some(error) = link {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        link = error.source();
+    }
+    false
 }
 
 /// The last words of a chain of sources: the SDK's outer layers say only "dispatch failure".

@@ -198,6 +198,8 @@ pub struct RolloutReport {
     pub cause: Option<Diagnosis>,
     /// What it still waits for, when nobody waited for the end.
     pub waiting_for: Option<String>,
+    /// Why it could not be watched to its end, in words: credentials that expired, a right that is missing. It goes on.
+    pub lost: Option<String>,
 }
 
 impl RolloutReport {

@@ -23,6 +23,9 @@ pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -
     if failed.is_empty() {
         failed = given_up(snapshot);
     }
+    if failed.is_empty() {
+        failed = tracker.starved().cloned().collect();
+    }
     let deployments: BTreeSet<_> = failed.iter().map(|task| &task.deployment).collect();
     let together = |task: &&TaskView| {
         task.revision == release && (deployments.is_empty() || deployments.contains(&task.deployment))
@@ -41,9 +44,7 @@ pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -
 /// The failed tasks of a deployment that was given up before this change: why none of its tasks will come.
 fn given_up(snapshot: &Snapshot) -> Vec<TaskView> {
     let primary = snapshot.service.primary().filter(|primary| primary.state == RolloutState::Failed);
-    let of_it = |task: &&TaskView| {
-        task.has_failed() && primary.is_some_and(|primary| task.deployment.as_ref() == Some(&primary.id))
-    };
+    let of_it = |task: &&TaskView| task.has_failed() && primary.is_some_and(|primary| primary.owns(task));
     snapshot.tasks.iter().filter(of_it).cloned().collect()
 }
 

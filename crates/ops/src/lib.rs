@@ -35,9 +35,14 @@ mod definition;
 mod evidence;
 pub mod fargate;
 mod observe;
+mod pace;
+mod patience;
+mod probing;
 mod tags;
 mod target_group;
+mod took;
 mod update;
+mod words;
 
 #[cfg(test)]
 mod testing;
@@ -50,7 +55,7 @@ pub use connection::Connection;
 pub use definition::Definition;
 pub use delete::{DeleteReport, Releases, delete};
 pub use deploy::{DeployMode, Deployed, deploy};
-pub use diagnosis::{Certainty, Diagnosis, EvidenceLine};
+pub use diagnosis::{Certainty, Diagnosis, EvidenceLine, Way};
 pub use error::OpsError;
 pub use event::{Event, Ledger, Operation, Outcome, RolloutReport};
 pub use lock::{Busy, in_progress};

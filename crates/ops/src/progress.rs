@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use gimmetime_clock::Timestamp;
+
 use crate::event::{Event, Ledger, Outcome};
-use crate::snapshot::{AttemptView, RolloutState, Snapshot, TargetView, TaskView};
+use crate::snapshot::{AttemptView, DeploymentView, RolloutState, ServiceView, Snapshot, TargetView, TaskView};
 use crate::waiting::waiting_for;
 
 /// What a change is to bring about.
@@ -33,15 +35,39 @@ pub enum GoalKind {
     Count(u32),
 }
 
+/// What a service looked like right before a change. Answers may be older than the change for a while: one that shows just
+/// this says nothing of it yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Before {
+    /// Its newest deployment.
+    pub primary: Option<String>,
+    /// How many tasks were wanted.
+    pub desired: Option<u32>,
+}
+
+impl Before {
+    /// Before a change of this service.
+    pub fn of(service: &ServiceView) -> Self {
+        Self { primary: service.primary().map(|primary| primary.id.clone()), desired: Some(service.desired) }
+    }
+}
+
 /// Watches one change. Feed it with [`Tracker::observe`] until [`Tracker::outcome`] is there.
 #[derive(Debug)]
 pub struct Tracker {
     goal: Goal,
+    before: Before,
+    /// Whether an answer showed the change.
+    is_seen: bool,
+    /// When the change's own deployment was made, once seen: tasks that do not say whose they are cannot be older.
+    born: Option<Timestamp>,
     told: Told,
     ledger: Ledger,
     /// Tasks that had failed before this change: not its fault.
     earlier: Option<BTreeSet<String>>,
     failed: BTreeMap<String, TaskView>,
+    /// Tasks that found no room: not its fault either.
+    starved: BTreeMap<String, TaskView>,
     /// The last bad health of each task, kept because it vanishes with the task.
     unhealthy: BTreeMap<String, TargetView>,
     outcome: Option<Outcome>,
@@ -70,14 +96,23 @@ enum Stage {
 }
 
 impl Tracker {
-    /// A tracker of a change that was just asked for.
+    /// A tracker of a change of which nothing older is known.
     pub fn new(goal: Goal) -> Self {
+        Self::since(goal, Before::default())
+    }
+
+    /// A tracker of a change that was just asked for, of a service that looked like this.
+    pub fn since(goal: Goal, before: Before) -> Self {
         Self {
             goal,
+            before,
+            is_seen: false,
+            born: None,
             told: Told::default(),
             ledger: Ledger::default(),
             earlier: None,
             failed: BTreeMap::new(),
+            starved: BTreeMap::new(),
             unhealthy: BTreeMap::new(),
             outcome: None,
         }
@@ -89,6 +124,8 @@ impl Tracker {
             return Vec::new();
         }
         self.ledger.total = elapsed;
+        self.is_seen = self.is_seen || !self.is_stale(snapshot);
+        self.born = self.born.or_else(|| self.own(snapshot)?.created_at);
         let mut events = self.failures(snapshot);
         let stage = self.stage(snapshot);
         if matches!(stage, Stage::Rolling | Stage::Completed) {
@@ -121,6 +158,11 @@ impl Tracker {
         self.failed.values()
     }
 
+    /// The tasks of this change that found no room.
+    pub fn starved(&self) -> impl Iterator<Item = &TaskView> {
+        self.starved.values()
+    }
+
     /// Tasks of this change that the balancer found unhealthy, by id, with the last reason.
     pub fn unhealthy(&self) -> &BTreeMap<String, TargetView> {
         &self.unhealthy
@@ -131,9 +173,29 @@ impl Tracker {
         match &self.goal.kind {
             GoalKind::Deployment { id, .. } => match (&task.deployment, id) {
                 (Some(deployment), Some(id)) => deployment == id,
-                _ => task.revision == self.goal.revision,
+                _ => task.revision == self.goal.revision && self.born.is_none_or(|born| task.is_made_since(born)),
             },
             GoalKind::Count(_) => true,
+        }
+    }
+
+    /// The change's own deployment.
+    fn own<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a DeploymentView> {
+        let GoalKind::Deployment { id: Some(id), .. } = &self.goal.kind else { return None };
+        snapshot.service.deployments.iter().find(|deployment| deployment.id == *id)
+    }
+
+    /// Whether this answer is just what was there before the change.
+    fn is_stale(&self, snapshot: &Snapshot) -> bool {
+        match &self.goal.kind {
+            GoalKind::Deployment { id: Some(_), .. } => {
+                let primary = snapshot.service.primary().map(|primary| &primary.id);
+                self.own(snapshot).is_none() && primary.is_some() && primary == self.before.primary.as_ref()
+            }
+            GoalKind::Deployment { id: None, .. } => false,
+            GoalKind::Count(count) => {
+                snapshot.service.desired != *count && self.before.desired == Some(snapshot.service.desired)
+            }
         }
     }
 
@@ -145,7 +207,7 @@ impl Tracker {
     fn failures(&mut self, snapshot: &Snapshot) -> Vec<Event> {
         let count_only = matches!(self.goal.kind, GoalKind::Count(_));
         let earlier = self.earlier.take().unwrap_or_else(|| {
-            let failed = snapshot.tasks.iter().filter(|task| count_only && task.has_failed());
+            let failed = snapshot.tasks.iter().filter(|task| count_only && task.has_stopped_badly());
             failed.map(|task| task.id.clone()).collect()
         });
         let mut events = Vec::new();
@@ -157,6 +219,9 @@ impl Tracker {
                 self.unhealthy.insert(task.id.clone(), target);
             } else if snapshot.is_healthy(task) {
                 self.unhealthy.remove(&task.id);
+            }
+            if task.is_starved() {
+                self.starved.insert(task.id.clone(), task.clone());
             }
             if task.has_failed() && self.failed.insert(task.id.clone(), task.clone()).is_none() {
                 let reason = task.stopped_reason.clone().or_else(|| task.stop_code.clone()).unwrap_or_default();
@@ -214,6 +279,7 @@ impl Tracker {
         let what = waiting_for(snapshot).filter(|_| stage == Stage::Rolling);
         // Only what stands in the way is news; the ordinary course of things has events of its own.
         let what = what.filter(|what| what.is_obstacle).map(|what| what.words);
+        let what = what.or_else(|| self.room().filter(|_| stage == Stage::Rolling));
         if what == self.told.waiting {
             return None;
         }
@@ -221,8 +287,15 @@ impl Tracker {
         what.map(|what| Event::Waiting { what })
     }
 
+    /// What tasks that found no room said last.
+    fn room(&self) -> Option<String> {
+        let last = self.starved.values().max_by_key(|task| task.stopped_at.or(task.stopping_at))?;
+        Some(format!("capacity: {}", last.stopped_reason.clone().unwrap_or_default()))
+    }
+
     fn stage(&self, snapshot: &Snapshot) -> Stage {
         match &self.goal.kind {
+            _ if !self.is_seen => Stage::Rolling,
             GoalKind::Count(count) if snapshot.service.desired != *count => Stage::Superseded,
             GoalKind::Count(count) if is_given_up(snapshot, *count) => Stage::Failed,
             GoalKind::Count(_) => Stage::Completed,
@@ -280,7 +353,7 @@ impl Tracker {
         self.told.rolling_back = true;
         let GoalKind::Deployment { id, attempt } = &self.goal.kind else { return None };
         let line = attempt.as_ref().and_then(|arn| snapshot.attempts.iter().find(|line| line.arn == *arn));
-        let deployment = snapshot.service.deployments.iter().find(|deployment| Some(&deployment.id) == id.as_ref());
+        let deployment = self.own(snapshot);
         let reason = line.and_then(|line| line.reason.clone()).or_else(|| deployment.and_then(|d| d.reason.clone()));
         let to = snapshot.service.primary().filter(|primary| Some(&primary.id) != id.as_ref());
         let to = to.map(|primary| primary.revision);

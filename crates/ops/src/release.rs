@@ -14,12 +14,14 @@ use tokio::task::JoinSet;
 use crate::cause::Cause;
 use crate::definition::{Definition, HEALTH_LABEL};
 use crate::error::{OpsError, refused};
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Ledger, Outcome};
 use crate::fargate::DROPPED_CAPABILITIES;
 use crate::observe;
+use crate::patience::until_accepted;
 use crate::place::{CONTAINER, Place, Run, ServiceSpec};
 use crate::snapshot::{AttemptView, revision_of};
 use crate::tags;
+use crate::took;
 
 /// How many releases are looked at, newest first: an older one is asked for by number.
 const RELEASES: usize = 50;
@@ -203,7 +205,11 @@ pub(crate) async fn register(
     for (key, value) in labels.into_iter().filter(|(_, value)| !value.is_empty()) {
         call = call.tags(tag(key, value));
     }
-    let reply = call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))?;
+    let ask = async || {
+        let reply = Box::pin(call.clone().send()).await;
+        reply.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))
+    };
+    let reply = until_accepted(place, run, ask).await?;
     let registered = reply.task_definition().and_then(|definition| definition.task_definition_arn());
     let arn = registered.ok_or(OpsError::Incomplete { doing: DOING, missing: "taskDefinitionArn" })?.to_owned();
     let release = revision_of(&arn).ok_or(OpsError::Incomplete { doing: DOING, missing: "a revision in the ARN" })?;
@@ -257,18 +263,33 @@ pub(crate) fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(tags::legal(value)).build()
 }
 
-/// Writes down how a release's rollout ended, and why.
-pub(crate) async fn record(
-    place: &Place,
-    arn: &str,
-    outcome: ReleaseOutcome,
-    cause: Option<String>,
-) -> Result<(), OpsError> {
-    let call = place.endpoint.ecs.tag_resource().resource_arn(arn);
+/// What is written down of a rollout's end.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) outcome: ReleaseOutcome,
+    /// Why it failed, as a label has it.
+    pub(crate) cause: Option<String>,
+    /// How long it took; kept of those that succeeded only.
+    pub(crate) took: Option<Ledger>,
+}
+
+/// Writes down how a release's rollout ended, why, and how long it took.
+pub(crate) async fn record(place: &Place, arn: &str, record: Record) -> Result<(), OpsError> {
+    let Record { outcome, cause, took } = record;
+    let mut call = place.endpoint.ecs.tag_resource().resource_arn(arn);
     // An earlier cause is overwritten when the release succeeds after all.
-    let call = call.tags(tag(tags::OUTCOME, outcome.word())).tags(tag(tags::CAUSE, &cause.unwrap_or_default()));
+    call = call.tags(tag(tags::OUTCOME, outcome.word())).tags(tag(tags::CAUSE, &cause.unwrap_or_default()));
+    if let Some(took) = took.filter(|_| outcome == ReleaseOutcome::Succeeded) {
+        call = call.tags(tag(tags::TOOK, &took::encode(&took)));
+    }
     let reply = call.send().await;
     reply.map(drop).map_err(|error| refused("label the release", place.endpoint.endpoint(), error))
+}
+
+/// How long the last successful rollout of a release took, if that was written down and can be read.
+pub(crate) async fn took(place: &Place, arn: Option<&str>) -> Option<Ledger> {
+    let (_, labels) = observe::task_definition(place, arn?).await.ok()?;
+    labels.get(tags::TOOK).and_then(|value| took::decode(value))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<Ro
 
 /// The release that a rollout in progress replaces: the way out of it leads there, and no further.
 fn being_replaced(service: &ServiceView) -> Option<u32> {
-    let (rolling, serving) = (service.rolling()?.revision, service.deployments.iter().find(|older| !older.primary)?);
+    let (rolling, serving) = (service.rolling()?.revision, service.deployments.iter().find(|older| older.is_older())?);
     (serving.revision != rolling).then_some(serving.revision)
 }
 

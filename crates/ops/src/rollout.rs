@@ -6,23 +6,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gimmetime_check::{ProbeHandle, ProbePlan, Tally, start_probe};
 use gimmetime_clock::{Mono, source};
 
 use crate::diagnosis::{Diagnosis, EvidenceLine, diagnose};
 use crate::error::OpsError;
-use crate::event::{Event, Operation, Outcome, RolloutReport};
+use crate::event::{Event, Ledger, Operation, Outcome, RolloutReport};
 use crate::evidence;
 use crate::lock;
 use crate::observe::{self, Observer};
+use crate::pace::Pace;
 use crate::place::{Place, Run};
-use crate::progress::{Goal, GoalKind, Tracker};
-use crate::release::{ReleaseOutcome, record};
+use crate::probing::Probing;
+use crate::progress::{Before, Goal, GoalKind, Tracker};
+use crate::release::{Record, ReleaseOutcome, record, took};
 use crate::snapshot::{AttemptView, ServiceView, Snapshot};
 use crate::waiting::waiting_for;
 
 /// Most tasks whose output is kept while a change is watched: of those that failed, and of those that were unhealthy.
 const MAX_LOGS: usize = 2 * evidence::TASKS;
+
+/// A service that was made is known everywhere within this.
+const NEWLY_MADE: Duration = Duration::from_mins(1);
 
 /// What a verb is about to do.
 #[derive(Debug, Clone)]
@@ -35,6 +39,8 @@ pub(crate) struct Change {
     pub(crate) to: u32,
     pub(crate) to_arn: String,
     pub(crate) count: u32,
+    /// What the service looks like now; nothing if there is none.
+    pub(crate) before: Before,
     /// Whether requests are answered now; else the probe waits for the first tasks.
     pub(crate) serves: bool,
     /// The label that says on the service what is done; None if nothing is said.
@@ -112,7 +118,7 @@ pub async fn attach(place: &Place, run: &Run) -> Result<Option<RolloutReport>, O
 /// The change that is in progress, from the service and the ledger's newest line: pure.
 fn under_way(service: &ServiceView, newest: Option<&AttemptView>) -> (GoalKind, Change) {
     let open = newest.filter(|attempt| is_open(attempt));
-    let older = service.deployments.iter().find(|deployment| !deployment.primary).map(|older| older.revision);
+    let older = service.deployments.iter().find(|deployment| deployment.is_older()).map(|older| older.revision);
     // While a service turns back, its primary deployment is the way back. What was asked for is what it gave up.
     let given_up = open.filter(|attempt| attempt.status.starts_with("ROLLBACK")).and_then(|attempt| attempt.revision);
     let given_up = given_up.filter(|revision| *revision != service.revision());
@@ -135,6 +141,7 @@ fn under_way(service: &ServiceView, newest: Option<&AttemptView>) -> (GoalKind, 
         to,
         to_arn: arn_of_revision(service, to).unwrap_or_else(|| service.task_definition.clone()),
         count: service.desired,
+        before: Before::default(),
         serves: 0 < service.running && (from.is_some() || matches!(kind, GoalKind::Count(_))),
         label: None,
     };
@@ -173,12 +180,15 @@ struct Seen {
     tracker: Tracker,
     snapshot: Snapshot,
     logs: BTreeMap<String, Vec<EvidenceLine>>,
+    /// Why nothing more could be seen.
+    lost: Option<String>,
 }
 
 async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> Result<RolloutReport, OpsError> {
     let Watch { kind, line, asked_at, mut probe } = watch;
     let is_deployment = matches!(kind, GoalKind::Deployment { .. });
-    let seen = match Box::pin(poll(place, run, Goal { kind, revision: change.to }, line, asked_at, &mut probe)).await {
+    let tracker = Tracker::since(Goal { kind, revision: change.to }, change.before.clone());
+    let seen = match Box::pin(poll(place, run, tracker, line, asked_at, &mut probe)).await {
         Ok(seen) => seen,
         Err(error) => {
             probe.finish(Duration::ZERO).await;
@@ -188,9 +198,12 @@ async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> 
     let outcome = seen.tracker.outcome().unwrap_or(Outcome::Detached);
     let interrupted = run.cancel.is_cancelled();
     let tail = if outcome == Outcome::Detached { Duration::ZERO } else { place.probe.tail };
-    let gave_up = outcome == Outcome::Detached && !interrupted;
-    let (tally, cause) = tokio::join!(
+    let gave_up = outcome == Outcome::Detached && !interrupted && seen.lost.is_none();
+    let (tally, last, cause) = tokio::join!(
         probe.finish(tail),
+        Box::pin(async {
+            if is_deployment && outcome == Outcome::Done { took(place, change.from_arn.as_deref()).await } else { None }
+        }),
         Box::pin(async {
             match outcome {
                 Outcome::RolledBack | Outcome::FailedAndOldServes | Outcome::FailedNotServing => {
@@ -201,23 +214,26 @@ async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> 
             }
         })
     );
+    let ledger = Ledger { push: run.pushed, ..seen.tracker.ledger() };
     if let Some(written) = ReleaseOutcome::of_rollout(outcome).filter(|_| is_deployment) {
+        let label = Record { outcome: written, cause: cause.as_ref().map(Diagnosis::label), took: Some(ledger) };
         // The ledger of the API has the outcome too; failing to write it down twice is no failure of the rollout.
-        drop(record(place, &change.to_arn, written, cause.as_ref().map(Diagnosis::label)).await);
+        drop(record(place, &change.to_arn, label).await);
     }
     Ok(RolloutReport {
         operation: change.operation,
         from: change.from,
         to: change.to,
         count: change.count,
-        ledger: seen.tracker.ledger(),
-        last: None,
+        ledger,
+        last,
         tally,
         outcome,
         cause,
         waiting_for: (outcome == Outcome::Detached)
             .then(|| waiting_for(&seen.snapshot).map(|waiting| waiting.words))
             .flatten(),
+        lost: seen.lost,
     })
 }
 
@@ -225,18 +241,19 @@ async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> 
 async fn poll(
     place: &Place,
     run: &Run,
-    goal: Goal,
+    mut tracker: Tracker,
     mut line: Line,
     asked_at: Mono,
     probe: &mut Probing,
 ) -> Result<Seen, OpsError> {
     let mut observer = Observer::default();
     let mut logs = BTreeMap::new();
-    let mut tracker = Tracker::new(goal);
+    let mut pace = Pace::new(place.poll);
     let mut last = Snapshot::default();
     let mut answers = true;
     loop {
         let elapsed = source::mono().since(asked_at);
+        let pause;
         match observer.look(place).await {
             Ok(snapshot) => {
                 if let Line::After(before) = &line
@@ -252,22 +269,31 @@ async fn poll(
                     run.emit(event);
                 }
                 keep_logs(place, &tracker, &mut logs).await;
-                (last, answers) = (snapshot, true);
+                (last, answers, pause) = (snapshot, true, pace.answered());
             }
             // A rollout outlives a lost answer; patience bounds how many.
             Err(error) if error.is_passing() && elapsed < place.patience => {
                 if std::mem::take(&mut answers) {
                     run.emit(Event::Waiting { what: format!("an answer: {error}") });
                 }
+                pause = pace.unanswered();
+            }
+            // What was made moments ago is not known everywhere yet.
+            Err(OpsError::NotUp { .. }) if last.service.arn.is_empty() && elapsed < NEWLY_MADE => {
+                pause = pace.unanswered();
+            }
+            // It goes on without us.
+            Err(error) if error.is_passing() || error.blinds() => {
+                return Ok(Seen { tracker, snapshot: last, logs, lost: Some(error.words()) });
             }
             Err(error) => return Err(error),
         }
         let over = tracker.outcome().is_some() || place.patience <= elapsed || run.cancel.is_cancelled();
         if over {
-            return Ok(Seen { tracker, snapshot: last, logs });
+            return Ok(Seen { tracker, snapshot: last, logs, lost: None });
         }
         tokio::select! {
-            () = tokio::time::sleep(place.poll) => {}
+            () = tokio::time::sleep(pause) => {}
             () = run.cancel.cancelled() => {}
         }
     }
@@ -308,40 +334,6 @@ async fn explain(place: &Place, change: &Change, seen: &Seen) -> Diagnosis {
     found.before = evidence::definition(place, change.from_arn.as_deref()).await;
     found.after = evidence::definition(place, Some(&change.to_arn)).await;
     diagnose(&found)
-}
-
-/// The probe of one rollout: started once, at the latest when the end is judged.
-struct Probing {
-    plan: Option<ProbePlan>,
-    handle: Option<ProbeHandle>,
-}
-
-impl Probing {
-    fn new(place: &Place, count: u32) -> Self {
-        let plan = ProbePlan {
-            url: place.url.clone(),
-            connect_to: place.connect_to.clone(),
-            rate: place.probe.rate,
-            timeout: place.probe.timeout,
-            judge_clock: place.probe.judge_clock,
-        };
-        // Of no tasks no answer is expected.
-        let wanted = 0.0 < plan.rate && 0 < count;
-        Self { plan: wanted.then_some(plan), handle: None }
-    }
-
-    fn start(&mut self) {
-        if let Some(plan) = self.plan.take() {
-            self.handle = Some(start_probe(plan));
-        }
-    }
-
-    /// What it saw, `tail` from now.
-    async fn finish(self, tail: Duration) -> Option<Tally> {
-        let handle = self.handle?;
-        tokio::time::sleep(tail).await;
-        Some(handle.finish().await)
-    }
 }
 
 #[cfg(test)]

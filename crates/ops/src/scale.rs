@@ -5,6 +5,7 @@ use crate::event::{Operation, RolloutReport};
 use crate::lock;
 use crate::observe;
 use crate::place::{Place, Run};
+use crate::progress::Before;
 use crate::rollout::{Asked, Change, roll};
 use crate::update::{self, Update};
 
@@ -27,6 +28,7 @@ pub async fn scale(place: &Place, count: u32, run: &Run) -> Result<RolloutReport
         to: service.revision(),
         to_arn: service.task_definition.clone(),
         count,
+        before: Before::of(&service),
         serves: 0 < service.running,
         label: Some(label.clone()),
     };

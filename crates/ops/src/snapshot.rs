@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use gimmetime_clock::Timestamp;
 use serde::Serialize;
 
+use crate::cause::Cause;
+use crate::words;
+
 pub(crate) use read::tags;
 
 /// The service, its tasks, its targets and its service deployments, read together.
@@ -218,7 +221,24 @@ impl ServiceView {
     }
 }
 
+impl DeploymentView {
+    /// Whether it started this task. Where that is not said, what the task runs tells.
+    pub(crate) fn owns(&self, task: &TaskView) -> bool {
+        task.deployment.as_ref().map_or(task.revision == self.revision, |id| *id == self.id)
+    }
+
+    /// Whether it may serve still: neither the newest nor given up.
+    pub(crate) fn is_older(&self) -> bool {
+        !self.primary && self.state != RolloutState::Failed
+    }
+}
+
 impl TaskView {
+    /// Whether it was not asked for earlier, as far as is known.
+    pub(crate) fn is_made_since(&self, moment: Timestamp) -> bool {
+        self.created_at.is_none_or(|created| moment <= created)
+    }
+
     /// Whether its process is gone: what is left is book-keeping.
     pub fn is_gone(&self) -> bool {
         matches!(self.last_status.as_str(), "DEPROVISIONING" | "STOPPED")
@@ -229,12 +249,23 @@ impl TaskView {
         self.desired_status == "STOPPED" || matches!(self.last_status.as_str(), "DEACTIVATING" | "STOPPING")
     }
 
-    /// Whether it stopped, or is stopping, for a fault rather than by plan.
+    /// Whether it could not start for want of room: no capacity, no quota, no address. No fault of what it runs.
+    pub fn is_starved(&self) -> bool {
+        let words = self.stopped_reason.as_deref().and_then(words::cause);
+        self.stop_code.as_deref() != Some("EssentialContainerExited") && words.is_some_and(Cause::is_want_of_room)
+    }
+
+    /// Whether it stopped, or is stopping, for a fault rather than by plan or for want of room.
     pub fn has_failed(&self) -> bool {
+        !self.is_starved() && self.has_stopped_badly()
+    }
+
+    /// Whether it stopped, or is stopping, otherwise than by plan.
+    pub fn has_stopped_badly(&self) -> bool {
         let reason = self.stopped_reason.as_deref().unwrap_or_default();
         match self.stop_code.as_deref() {
             Some("TaskFailedToStart" | "EssentialContainerExited" | "InfrastructureHealth") => true,
-            _ => reason.contains("health check"),
+            _ => reason.contains("health check") || self.is_starved(),
         }
     }
 

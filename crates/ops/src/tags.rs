@@ -19,6 +19,8 @@ pub(crate) const AT: &str = "gimmetime:at";
 pub(crate) const OUTCOME: &str = "gimmetime:outcome";
 /// Why it failed: the tasks that could tell are kept for an hour only.
 pub(crate) const CAUSE: &str = "gimmetime:cause";
+/// How long each part of a release's last successful rollout took.
+pub(crate) const TOOK: &str = "gimmetime:took";
 /// On the service: the settings last applied.
 pub(crate) const APPLIED: &str = "gimmetime:applied";
 /// On the service: what is being done to it, by whom, since when.

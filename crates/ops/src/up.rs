@@ -8,6 +8,7 @@ use crate::event::{Event, Operation, Outcome, RolloutReport};
 use crate::lock;
 use crate::observe;
 use crate::place::{Place, Run, ServiceSpec};
+use crate::progress::Before;
 use crate::release::{Registered, register};
 use crate::rollout::{Asked, Change, attach, roll};
 use crate::snapshot::{RolloutState, ServiceView, revision_of};
@@ -88,6 +89,7 @@ async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutR
         to: registered.release,
         to_arn: registered.arn.clone(),
         count: settings.count,
+        before: Before::default(),
         serves: false,
         label: Some(label.clone()),
     };
@@ -99,7 +101,7 @@ async fn create(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<RolloutR
         applied: settings.encode(),
         operation: label,
     };
-    roll(place, run, change, Box::pin(update::create(place, new))).await
+    roll(place, run, change, Box::pin(update::create(place, new, run))).await
 }
 
 /// The family's newest revision if it says just this, else a new one: a service that was deleted and made again goes on
@@ -188,6 +190,7 @@ async fn apply(
         to,
         to_arn: target.as_ref().map_or_else(|| service.task_definition.clone(), |registered| registered.arn.clone()),
         count,
+        before: Before::of(service),
         serves: 0 < service.running,
         label: Some(label.clone()),
     };

@@ -9,7 +9,8 @@ use aws_sdk_ecs::types::{
 
 use crate::error::{OpsError, refused};
 use crate::fargate::{GRACE_SECONDS, PLATFORM_VERSION};
-use crate::place::{CONTAINER, Fargate, Launch, Place};
+use crate::patience::until_accepted;
+use crate::place::{CONTAINER, Fargate, Launch, Place, Run};
 use crate::release::tag;
 use crate::rollout::Asked;
 use crate::snapshot::{RolloutView, ServiceView};
@@ -38,7 +39,7 @@ pub(crate) struct NewService {
 }
 
 /// Makes the service.
-pub(crate) async fn create(place: &Place, new: NewService) -> Result<Asked, OpsError> {
+pub(crate) async fn create(place: &Place, new: NewService, run: &Run) -> Result<Asked, OpsError> {
     const DOING: &str = "create the service";
     let unbuildable = |_: BuildError| OpsError::Incomplete { doing: DOING, missing: "a subnet or threshold" };
     let balancer = LoadBalancer::builder()
@@ -71,7 +72,11 @@ pub(crate) async fn create(place: &Place, new: NewService) -> Result<Asked, OpsE
             .propagate_tags(PropagateTags::Service)
             .enable_ecs_managed_tags(true);
     }
-    let reply = call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))?;
+    let ask = async || {
+        let reply = Box::pin(call.clone().send()).await;
+        reply.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))
+    };
+    let reply = until_accepted(place, run, ask).await?;
     deployment(reply.service(), DOING)
 }
 

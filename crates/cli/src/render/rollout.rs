@@ -23,7 +23,14 @@ const FEW: usize = 1;
 pub(crate) fn success(report: &RolloutReport, printer: &mut Printer) -> io::Result<()> {
     let tick = printer.paint(Tone::Good, "✔");
     printer.text(format!("{tick} {}", phases(report)))?;
-    if let Some(tally) = &report.tally {
+    if let (true, Some(tally)) = (report.is_unverified(), &report.tally) {
+        let words = tally.first_unverified.first().map_or("", |(_, words)| words);
+        let (sign, requests) = (printer.paint(Tone::Warn, "?"), count(tally.requests));
+        printer.text(format!(
+            "{sign} not verified: none of {requests} requests left this network ({words}); the balancer found all healthy{}",
+            undo(report)
+        ))?;
+    } else if let Some(tally) = &report.tally {
         let sign = if tally.failed == 0 { tick } else { printer.paint(Tone::Bad, "✘") };
         printer.text(format!("{sign} {}{}", probe(tally), undo(report)))?;
         for (at, words) in &tally.first_failures {
@@ -80,18 +87,21 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
     printer.text(format!("fix        {fix}"))
 }
 
-/// `start 31 s · healthy 11 s · drain 15 s = 58 s; r14 serves everyone after 43 s`
+/// `push 1 s · start 31 s · healthy 11 s · drain 15 s = 58 s (last time 61 s); r14 serves everyone after 43 s`
 fn phases(report: &RolloutReport) -> String {
-    let Ledger { start, healthy, drain, serves_everyone, total, .. } = report.ledger;
-    let parts = [("start", start), ("healthy", healthy), ("drain", drain)];
+    let Ledger { push, start, healthy, drain, serves_everyone, .. } = report.ledger;
+    let parts = [("push", push), ("start", start), ("healthy", healthy), ("drain", drain)];
     let took = parts.into_iter().filter_map(|(name, time)| Some((name, time.filter(|time| SHORTEST <= *time)?)));
     let parts: Vec<String> = took.map(|(name, time)| format!("{name} {}", span(time))).collect();
-    let sum = if parts.len() < 2 { span(total) } else { format!("{} = {}", parts.join(" · "), span(total)) };
+    let sum = span(report.ledger.sum());
+    let sum = if parts.len() < 2 { sum } else { format!("{} = {sum}", parts.join(" · ")) };
+    let last = report.last.map_or_else(String::new, |last| format!(" (last time {})", span(last.sum())));
     match serves_everyone {
         Some(after) if report.operation != Operation::Scale => {
-            format!("{sum}; r{} serves everyone after {}", report.to, span(after))
+            let after = push.unwrap_or_default() + after;
+            format!("{sum}{last}; r{} serves everyone after {}", report.to, span(after))
         }
-        _ => format!("{sum}; {} of {} healthy", report.count, report.count),
+        _ => format!("{sum}{last}; {} of {} healthy", report.count, report.count),
     }
 }
 
@@ -125,23 +135,31 @@ fn undo(report: &RolloutReport) -> String {
 
 /// The stable JSON of a rollout.
 pub(crate) fn as_json(report: &RolloutReport) -> Value {
-    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     json!({
         "operation": report.operation,
         "outcome": report.outcome,
         "from": report.from,
         "release": report.to,
         "count": report.count,
-        "phases": {
-            "start_seconds": seconds(report.ledger.start),
-            "healthy_seconds": seconds(report.ledger.healthy),
-            "drain_seconds": seconds(report.ledger.drain),
-            "serves_everyone_seconds": seconds(report.ledger.serves_everyone),
-            "total_seconds": report.ledger.total.as_secs_f64(),
-        },
+        "phases": ledger_json(&report.ledger),
+        "last_phases": report.last.as_ref().map(ledger_json),
+        "unverified": report.is_unverified(),
         "probe": report.tally.as_ref().map(tally_json),
         "cause": report.cause,
         "waiting_for": report.waiting_for,
+        "lost": report.lost,
+    })
+}
+
+fn ledger_json(ledger: &Ledger) -> Value {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    json!({
+        "push_seconds": seconds(ledger.push),
+        "start_seconds": seconds(ledger.start),
+        "healthy_seconds": seconds(ledger.healthy),
+        "drain_seconds": seconds(ledger.drain),
+        "serves_everyone_seconds": seconds(ledger.serves_everyone),
+        "total_seconds": ledger.total.as_secs_f64(),
     })
 }
 

@@ -75,6 +75,9 @@ pub(crate) fn end(context: &Context, report: &RolloutReport, printer: &mut Print
         }
         Outcome::Detached => {
             let waiting = report.waiting_for.as_ref().map_or_else(String::new, |what| format!("; it waits for {what}"));
+            if let Some(lost) = &report.lost {
+                printer.note(format!("nothing more can be seen of it: {lost}"));
+            }
             printer.note(format!("detached: {} goes on{waiting}", operation(report)));
             printer.note("  follow it: gimmetime status --watch");
             Ok(Exit::Unsure)

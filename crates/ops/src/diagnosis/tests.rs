@@ -174,8 +174,37 @@ fn the_cause_of_most_tasks_wins_and_its_line_comes_first() {
 }
 
 #[test]
-fn the_name_of_an_image_is_no_cause() {
+fn the_place_tells_which_way_is_missing() {
+    let reason = "ResourceInitializationError: unable to pull secrets or registry auth: dial tcp: i/o timeout";
+    let advice = |way| {
+        let failed = vec![stopped("TaskFailedToStart", reason, None, 0)];
+        diagnose(&Evidence { failed, of: 1, way, ..Evidence::default() }).advice
+    };
+    assert!(advice(Some(Way::PublicAddress)).contains("internet gateway"));
+    assert!(advice(Some(Way::NoPublicAddress)).contains("NAT gateway"));
+    assert_eq!(advice(None), Cause::RegistryUnreachable.fix().0);
+}
+
+#[test]
+fn one_sentence_for_two_faults_is_told_apart_by_whether_there_are_secrets() {
     let reason =
-        "CannotPullContainerError: image `localhost/dynamic-loader@sha256:00`: no image `sha256:00` in `images`";
-    assert_eq!(by_words(reason), Some(Cause::ImageMissing));
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed";
+    let of = |secrets: &[&str]| {
+        let secrets = secrets.iter().map(|name| ((*name).to_owned(), "arn".to_owned())).collect();
+        let after = Some(Definition { secrets, ..Definition::default() });
+        let failed = vec![stopped("TaskFailedToStart", reason, None, 0)];
+        let diagnosis = diagnose(&Evidence { failed, of: 1, after, ..Evidence::default() });
+        (diagnosis.cause, diagnosis.certainty)
+    };
+    assert_eq!(of(&["KEY"]), (Cause::SecretUnavailable, Certainty::Certain));
+    assert_eq!(of(&[]), (Cause::RegistryUnreachable, Certainty::Likely));
+}
+
+#[test]
+fn a_machine_that_aws_took_back_is_no_fault_of_the_release() {
+    let reason = "Your Spot Task was interrupted.";
+    check(stopped("SpotInterruption", reason, Some(143), 60), Cause::Reclaimed, Certainty::Certain);
+    let task = stopped("TaskFailedToStart", "Capacity is unavailable at this time", None, 0);
+    assert!(task.is_starved() && !task.has_failed());
+    assert!(stopped("TaskFailedToStart", "CannotPullContainerError: not found", None, 0).has_failed());
 }

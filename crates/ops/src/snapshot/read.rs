@@ -15,6 +15,9 @@ use super::{
 /// The attribute of a task that tells what its health checks met; ALB and ECS have no member for it.
 const HEALTH_ATTRIBUTE: &str = "gimmetime.health";
 
+/// How the ids of deployments begin.
+const DEPLOYMENT: &str = "ecs-svc/";
+
 /// The same moment as the rest of this program has it.
 fn moment(time: Option<&DateTime>) -> Option<Timestamp> {
     time.and_then(|time| i64::try_from(time.as_nanos()).ok()).map(Timestamp::from_nanos)
@@ -91,6 +94,12 @@ impl From<&types::ServiceEvent> for EventView {
     }
 }
 
+/// The address of a task's own network interface.
+fn attached_address(task: &types::Task) -> Option<&str> {
+    let details = task.attachments().iter().flat_map(types::Attachment::details);
+    details.filter(|detail| detail.name() == Some("privateIPv4Address")).find_map(types::KeyValuePair::value)
+}
+
 impl From<&types::Task> for TaskView {
     fn from(task: &types::Task) -> Self {
         let container = task.containers().first();
@@ -99,10 +108,12 @@ impl From<&types::Task> for TaskView {
         let interface = container.and_then(|container| container.network_interfaces().first());
         let address = interface
             .and_then(|interface| interface.private_ipv4_address())
+            .or_else(|| attached_address(task))
             .or_else(|| binding.and_then(|binding| binding.bind_ip()));
         Self {
             id: last_part(task.task_arn().unwrap_or_default()).to_owned(),
-            deployment: owned(task.started_by()),
+            // Other words than a deployment's id are of whoever started a task by hand.
+            deployment: owned(task.started_by().filter(|by| by.starts_with(DEPLOYMENT))),
             revision: task.task_definition_arn().and_then(revision_of).unwrap_or(0),
             last_status: task.last_status().unwrap_or_default().to_owned(),
             desired_status: task.desired_status().unwrap_or_default().to_owned(),
