@@ -27,10 +27,9 @@ pub(crate) fn look(run: &Run<'_>, digest: &Digest, tried: u32) -> Result<Presenc
     let url = run.endpoint().url(&format!("blobs/{digest}"));
     let answered = run.try_once(Stage::HeadBlob, &Message::new("HEAD", &url, 0), tried)?;
     let (presence, outcome) = match answered.reply.status {
-        200 => (Presence::There, Outcome::Found),
         404 => (Presence::Absent, Outcome::Absent),
-        // A store that serves blobs answers for the registry: it would be there.
-        301 | 302 | 303 | 307 | 308 => (Presence::There, Outcome::Found),
+        // A registry that leaves blobs to a store names the place of one that is there.
+        200 | 301 | 302 | 303 | 307 | 308 => (Presence::There, Outcome::Found),
         403 | 405 => (Presence::Unknown, Outcome::Unknown),
         _ => return Err(refused(run.endpoint(), Stage::HeadBlob, &answered.reply).into()),
     };
@@ -66,7 +65,7 @@ fn follow(run: &Run<'_>, digest: &Digest, tried: u32) -> Result<Answered, Failed
         let answered = run.try_once(Stage::GetBlob, &Message::new("GET", &url, MAX_BLOB), tried)?;
         match (answered.reply.status, answered.reply.header("Location")) {
             (301 | 302 | 303 | 307 | 308, Some(to)) => {
-                url = location::resolve(&url, to).map_err(RegistryError::from)?
+                url = location::resolve(&url, to).map_err(RegistryError::from)?;
             }
             _ => return Ok(answered),
         }

@@ -23,7 +23,7 @@ pub(crate) fn parse(header: &str) -> Vec<Challenge> {
         while let Some(parameter) = rest.parameter() {
             parameters.push(parameter);
         }
-        rest.to_next_challenge();
+        rest.skip_to_challenge();
         challenges.extend(challenge(scheme, &parameters));
     }
     challenges
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips what is neither a parameter nor a scheme, such as the token of another scheme.
-    fn to_next_challenge(&mut self) {
+    fn skip_to_challenge(&mut self) {
         let ahead = self.0.trim_start_matches([' ', '\t']);
         if !ahead.is_empty() && !ahead.starts_with(',') {
             let next = Reader(ahead.trim_start_matches(',')).after_comma();

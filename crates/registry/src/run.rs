@@ -31,9 +31,9 @@ pub(crate) enum Failed {
     /// Nothing came back.
     NoReply { stage: Stage, fault: Fault },
     /// A status that says "not now".
-    NotNow { stage: Stage, reply: Reply },
+    NotNow { stage: Stage, reply: Box<Reply> },
     /// The upload session is of no more use.
-    SessionLost { reply: Reply },
+    SessionLost { reply: Box<Reply> },
     /// Another try would fail too.
     Final(RegistryError),
 }
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
         let started = source::mono();
         let reply = self.session.send(stage, message, |request| self.fetch_token(request, tried))?;
         if is_passing(reply.status) {
-            return Err(Failed::NotNow { stage, reply });
+            return Err(Failed::NotNow { stage, reply: Box::new(reply) });
         }
         Ok(Answered { reply, ms: millis(source::mono().since(started)), tries: tried })
     }
@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         let started = source::mono();
         let reply = self.session.fetch_token(request)?;
         if is_passing(reply.status) {
-            return Err(Failed::NotNow { stage: Stage::Token, reply });
+            return Err(Failed::NotNow { stage: Stage::Token, reply: Box::new(reply) });
         }
         let outcome = if reply.is_success() { Outcome::Found } else { Outcome::Absent };
         let answered = Answered { ms: millis(source::mono().since(started)), tries: tried, reply };

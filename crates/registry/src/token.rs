@@ -24,11 +24,12 @@ impl TokenRequest {
     pub(crate) fn new(realm: &Url, service: Option<&str>, scopes: &[String], credential: Option<&Credential>) -> Self {
         match credential {
             Some(Credential::IdentityToken(token)) => {
-                let mut form = format!("grant_type=refresh_token&client_id={CLIENT}");
-                let mut add = |name: &str, value: &str| form += &format!("&{name}={}", escaped(value));
-                add("service", service.unwrap_or_default());
-                add("scope", &scopes.join(" "));
-                add("refresh_token", token.reveal());
+                let form = format!(
+                    "grant_type=refresh_token&client_id={CLIENT}&service={}&scope={}&refresh_token={}",
+                    escaped(service.unwrap_or_default()),
+                    escaped(&scopes.join(" ")),
+                    escaped(token.reveal())
+                );
                 Self { url: realm.clone(), authorization: None, form: Some(Secret::new(form)) }
             }
             other => {

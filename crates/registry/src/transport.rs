@@ -19,7 +19,7 @@ use crate::url::Url;
 /// Largest body that is read of a reply that is not a success; more of it helps nobody.
 pub(crate) const MAX_ERROR_BODY: u64 = 64 << 10;
 /// Longest exchange, however steadily it moves on: half a gigabyte over a slow line.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+const LONGEST: Duration = Duration::from_hours(1);
 /// Connections that are kept open to one host: as many as blobs that go in parallel.
 const KEPT_CONNECTIONS: usize = 8;
 const USER_AGENT: &str = concat!("gimmetime/", env!("CARGO_PKG_VERSION"));

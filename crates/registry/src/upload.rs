@@ -86,7 +86,7 @@ fn send(run: &Run<'_>, payload: Payload<'_>, place: &Url, tried: u32) -> Result<
                 RegistryError::DigestMismatch { what: "blob", expected, found }.into()
             }
             (_, Some("BLOB_UPLOAD_INVALID" | "BLOB_UPLOAD_UNKNOWN")) | (416, _) => {
-                Failed::SessionLost { reply: answered.reply }
+                Failed::SessionLost { reply: Box::new(answered.reply) }
             }
             _ => refused(run.endpoint(), Stage::PutBlob, reply).into(),
         });

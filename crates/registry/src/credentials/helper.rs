@@ -15,7 +15,7 @@ use super::Credential;
 use crate::secret::Secret;
 
 /// A helper may ask its user for a password; one that hangs must not hang everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(5);
 /// Largest answer.
 const MAX_ANSWER: u64 = 64 << 10;
