@@ -13,6 +13,8 @@ pub mod iam;
 pub mod template;
 
 mod first_plan;
+#[cfg(test)]
+mod samples;
 
 mod session;
 

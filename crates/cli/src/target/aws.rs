@@ -6,7 +6,7 @@ use std::time::Duration;
 use gimmetime_aws::cost::price;
 use gimmetime_aws::stack::{Change, StackView, Wanted, find};
 use gimmetime_aws::template::{Template, TemplateError, template};
-use gimmetime_aws::{AwsError, Identity, Outputs, PLACE_VERSION, PlaceSpec, Session, SessionSpec, Size};
+use gimmetime_aws::{AwsError, Identity, Outputs, LAYOUT, PlaceSpec, Session, SessionSpec, Size};
 use gimmetime_ops::{FIRST_COUNT, Fargate, Launch, Place, Probe};
 
 use super::PROBE_TIMEOUT;
@@ -147,8 +147,8 @@ pub(crate) fn read(stack: &StackView) -> Result<Outputs, Failure> {
         let words = format!("the stack `{name}` was not made by gimmetime: it bears no tag `gimmetime:name`");
         return Err(Failure::unsure(words).hint("choose another name in gimmetime.toml, or pass --name"));
     }
-    if let Some(theirs) = stack.place().filter(|theirs| PLACE_VERSION < *theirs) {
-        let words = format!("`{name}` was made by a newer gimmetime (place {theirs}, this one knows {PLACE_VERSION})");
+    if let Some(theirs) = stack.place().filter(|theirs| LAYOUT < *theirs) {
+        let words = format!("`{name}` was made by a newer gimmetime (place {theirs}, this one knows {LAYOUT})");
         return Err(Failure::unsure(words).hint("update gimmetime"));
     }
     Outputs::read(&stack.outputs).map_err(|missing| {

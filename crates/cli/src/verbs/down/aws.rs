@@ -130,7 +130,7 @@ fn done(deleted: &DeleteReport, destroyed: &Destroyed, printer: &Printer) -> Str
     if deleted.service {
         words.push(format!("{tick} {} tasks drained", deleted.tasks));
     }
-    if destroyed.stack {
+    if destroyed.was_there {
         words.push(format!("{tick} stack gone"));
     }
     if 0 < destroyed.images {
@@ -164,7 +164,7 @@ fn as_json(name: &str, deleted: &DeleteReport, destroyed: &Destroyed, after: &In
         "name": name,
         "removed": true,
         "service": deleted,
-        "stack": destroyed.stack,
+        "stack": destroyed.was_there,
         "resources": destroyed.resources,
         "images": destroyed.images,
         "seconds": destroyed.took.as_secs_f64(),
