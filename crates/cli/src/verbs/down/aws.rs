@@ -1,7 +1,7 @@
 //! `down` on AWS: the service drained, the stack removed, and what is left counted.
 
 use gimmetime_aws::Session;
-use gimmetime_aws::inventory::{Inventory, Item, inventory};
+use gimmetime_aws::inventory::{Contents, Inventory, Item, contents, inventory};
 use gimmetime_aws::stack::{Destroyed, Ended, StackView, destroy, find};
 use gimmetime_clock::source;
 use gimmetime_ops::{DeleteReport, Releases, delete};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::exit::{Exit, Failure};
 use crate::follow::{Follow, Followed};
 use crate::follow_place::PlaceFollow;
-use crate::render::units::span;
+use crate::render::units::{bytes, span};
 use crate::render::{Printer, Tone, money};
 use crate::settings::AwsPlace;
 use crate::target::{self, Cloud};
@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
         return said(printer.text(format!("nothing to delete: `{name}` is not up · {}", left(&before))));
     }
     refuse_protected(context, place, stack.as_ref())?;
-    agree(context, &before, stack.as_ref(), printer).await?;
+    agree(context, &session, stack.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
     if 0 < deleted.left {
         printer.note(format!("detached: {} tasks are still ending", deleted.left));
@@ -81,18 +81,17 @@ fn refuse_protected(context: &Context, place: &AwsPlace, stack: Option<&StackVie
 /// Says what will be deleted, and has the name typed. With `--yes` it must have been given: a default is not a name.
 async fn agree(
     context: &Context,
-    before: &Inventory,
+    session: &Session,
     stack: Option<&StackView>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let name = &context.settings.name;
+    let Contents { resources, images, image_bytes, log_bytes } = contents(session, name).await?;
     let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
-    printer.note(format!("deletes {} resources, images and logs with them ({state})", before.left.len()));
-    if context.common.verbose {
-        for Item { kind, id } in &before.left {
-            printer.note(format!("  {kind}  {id}"));
-        }
-    }
+    let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
+    printer.note(format!(
+        "deletes {resources} resources, {images} images ({images_in}) and {logs_in} of logs; {state}"
+    ));
     match (context.common.yes, &context.common.name) {
         (true, Some(_)) => Ok(()),
         (true, None) => Err(Failure::unsure(format!("`--yes` alone deletes nothing: its name is `{name}`"))
