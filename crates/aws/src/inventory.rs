@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use gimmetime_clock::Timestamp;
 
+pub(crate) use by_tag::arns;
 pub use contents::{Contents, contents};
 
 use crate::error::{AwsError, refused};

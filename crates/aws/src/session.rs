@@ -66,11 +66,15 @@ impl Session {
     /// # Errors
     /// In words by cause: no credentials, expired ones, a wrong clock, a wrong account, no region, an engine of our own.
     pub async fn open(spec: &SessionSpec) -> Result<Self, AwsError> {
-        Self::open_with(config::loader(spec), spec).await
+        Self::open_with(config::loader(spec).region(config::region(spec).await), spec).await
     }
 
-    pub(crate) async fn open_with(loader: ConfigLoader, spec: &SessionSpec) -> Result<Self, AwsError> {
-        let config = config::load(loader, spec).await?;
+    async fn open_with(loader: ConfigLoader, spec: &SessionSpec) -> Result<Self, AwsError> {
+        // AWS's own services refuse a request without a region in many words; so it is asked for first.
+        let config = loader.load().await;
+        if config.region().is_none() {
+            return Err(AwsError::NoRegion);
+        }
         let credentials = credentials::obtain(&config, spec).await?;
         Self::from_config(&config, &credentials, spec).await
     }

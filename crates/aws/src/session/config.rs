@@ -16,7 +16,6 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 
-use crate::error::AwsError;
 use crate::session::SessionSpec;
 
 /// A TCP connection to a region on the other side of the world takes a third of a second.
@@ -54,15 +53,14 @@ pub(super) fn loader(spec: &SessionSpec) -> ConfigLoader {
     }
 }
 
-/// Reads environment and files.
-pub(super) async fn load(loader: ConfigLoader, spec: &SessionSpec) -> Result<SdkConfig, AwsError> {
-    // The SDK's own chain would go on to ask an instance's metadata, which costs seconds where there is none.
-    let region = match &spec.region {
+/// The region: what was said, else the environment's, else the profile's.
+///
+/// The SDK's own chain would go on to ask an instance's metadata, which costs seconds where there is none.
+pub(super) async fn region(spec: &SessionSpec) -> Option<Region> {
+    match &spec.region {
         Some(region) => Some(Region::new(region.clone())),
         None => regions(spec).region().await,
-    };
-    let config = loader.region(region).load().await;
-    if config.region().is_none() { Err(AwsError::NoRegion) } else { Ok(config) }
+    }
 }
 
 fn regions(spec: &SessionSpec) -> RegionProviderChain {
