@@ -183,7 +183,7 @@ pub(crate) fn wanted(session: &Session, spec: &PlaceSpec) -> Result<(Template, W
         name: spec.name.clone(),
         template: template.text.clone(),
         owner: session.identity().owner.clone(),
-        tags: spec.tags.clone(),
+        tags: spec.tags(),
         protect: spec.protect,
     };
     Ok((template, wanted))

@@ -135,7 +135,10 @@ impl Outlook {
             Kind::First(plan) => render::first(plan, printer),
             Kind::Later { plan, service, price } => render::changes(plan, service, price, printer),
         };
-        lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, printer)));
+        // What could not be told stands in the way of nothing, where nothing is to be done.
+        if !self.is_empty() {
+            lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, printer)));
+        }
         lines
     }
 

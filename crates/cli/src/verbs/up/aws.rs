@@ -61,18 +61,15 @@ pub(super) async fn run(
 /// Shows what would be done, and asks. Nothing to do is not asked about.
 async fn agree(context: &Context, outlook: &Outlook, printer: &mut Printer) -> Result<(), Failure> {
     printer.clear();
-    let mut lines = outlook.lines(printer);
-    if outlook.is_empty() {
-        // The last line says what it costs.
-        lines = lines.split_off(lines.len().saturating_sub(1));
-    }
-    for line in lines {
+    for line in outlook.lines(printer) {
         printer.note(line);
     }
-    if let Some(preflight) = &outlook.preflight
-        && !preflight.may_go_on(true)
-    {
-        return Err(Failure::unsure("it cannot be made: see what is refused above"));
+    // Nobody's consent is needed for nothing.
+    let is_forced = context.common.yes || outlook.is_empty();
+    let in_the_way = outlook.preflight.as_ref().and_then(|preflight| preflight.in_the_way(is_forced).next());
+    if let Some(finding) = in_the_way {
+        let failure = Failure::unsure(&finding.words);
+        return Err(finding.hint.iter().fold(failure, |failure, hint| failure.hint(hint)));
     }
     if outlook.is_empty() || context.common.yes {
         return Ok(());

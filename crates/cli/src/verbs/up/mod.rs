@@ -14,6 +14,9 @@ use crate::render::{Printer, Tone, rollout};
 use crate::settings::{ImageSource, Place, Settings};
 use crate::verbs::{Context, check, said};
 
+/// A command that reads the service is shown beside another one if it is no longer than this.
+const READ_WIDTH: usize = 50;
+
 /// Brings everything up; with `--foreground`, stays and takes it down at the end.
 pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> Result<Exit, Failure> {
     let settings = wanted(&context.settings, args);
@@ -99,8 +102,13 @@ fn success_info(settings: &Settings, url: &Url, printer: &mut Printer) -> Result
     let url = format!("http://{}{}", url.authority(), url.path);
     let reads_time = settings.service.probe == "/now";
     let read = if reads_time { format!("date -d @$(curl -s {url})") } else { format!("curl -s {url}") };
-    said(printer.text(format!("  read   {read:<50} watch   gimmetime status --watch")))?;
-    said(printer.text(format!("  scale  {:<50} delete  gimmetime down", "gimmetime scale 4")))
+    let watch = "watch   gimmetime status --watch";
+    if READ_WIDTH < read.len() {
+        said(printer.text(format!("  read   {read}\n  {watch}")))?;
+    } else {
+        said(printer.text(format!("  read   {read:<READ_WIDTH$} {watch}")))?;
+    }
+    said(printer.text(format!("  scale  {:<READ_WIDTH$} delete  gimmetime down", "gimmetime scale 4")))
 }
 
 fn changes_json(up: &UpReport) -> serde_json::Value {
