@@ -15,22 +15,22 @@ enum Value {
 
 /// Values by the name that stands for them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Values(BTreeMap<&'static str, Value>);
+pub(crate) struct Values(BTreeMap<&'static str, Value>);
 
 impl Values {
     /// Any text, as a quoted scalar.
-    pub(super) fn text(self, name: &'static str, text: &str) -> Self {
+    pub(crate) fn text(self, name: &'static str, text: &str) -> Self {
         self.yaml(name, scalar(text))
     }
 
     /// YAML within a line: a number, a reference, a list of references.
-    pub(super) fn yaml(mut self, name: &'static str, yaml: impl ToString) -> Self {
+    pub(crate) fn yaml(mut self, name: &'static str, yaml: impl ToString) -> Self {
         self.0.insert(name, Value::Yaml(yaml.to_string()));
         self
     }
 
     /// Whole lines of YAML, indented as the name is.
-    pub(super) fn lines(mut self, name: &'static str, lines: Vec<String>) -> Self {
+    pub(crate) fn lines(mut self, name: &'static str, lines: Vec<String>) -> Self {
         self.0.insert(name, Value::Lines(lines));
         self
     }
@@ -41,7 +41,7 @@ impl Values {
 }
 
 /// The fragment with every name replaced by its value.
-pub(super) fn fill(fragment: &str, values: &Values) -> String {
+pub(crate) fn fill(fragment: &str, values: &Values) -> String {
     let mut filled = String::new();
     for line in fragment.lines() {
         let text = line.trim_start();

@@ -14,7 +14,7 @@ use gimmetime_ops::ServiceSpec;
 use crate::spec::PlaceSpec;
 
 pub(crate) use assemble::endpoints;
-use fill::fill;
+pub(crate) use fill::{Values, fill};
 use wiring::Wiring;
 
 /// Largest text that CloudFormation takes in a request, in bytes (its quota for `TemplateBody`).

@@ -1,0 +1,149 @@
+//! Every call that the tool itself makes, at the lowest level that makes it.
+
+use super::Level;
+use super::on::On;
+
+/// Calls that are limited alike.
+pub(super) struct Row {
+    /// The lowest level that makes them.
+    pub(super) level: Level,
+    /// What they are limited to.
+    pub(super) on: On,
+    /// The calls, as IAM names them.
+    pub(super) actions: &'static [&'static str],
+}
+
+const fn row(level: Level, on: On, actions: &'static [&'static str]) -> Row {
+    Row { level, on, actions }
+}
+
+/// The table. A test reads the sources and fails when a call is missing here.
+pub(super) const CALLS: &[Row] = &[
+    // Looking: who one is, what is there, what runs, what it said.
+    row(
+        Level::Read,
+        On::Anything,
+        &[
+            "sts:GetCallerIdentity",
+            "cloudformation:DescribeStacks",
+            "cloudformation:DescribeEvents",
+            "cloudformation:DescribeStackDriftDetectionStatus",
+            "servicequotas:GetServiceQuota",
+            "tag:GetResources",
+            "ecs:DescribeTaskDefinition",
+            "ecs:ListTaskDefinitions",
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeLoadBalancerAttributes",
+            "elasticloadbalancing:DescribeTags",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeInternetGateways",
+            "ec2:DescribeNatGateways",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeRouteTables",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcEndpoints",
+            "ec2:DescribeVpcs",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+            "iam:ListRoles",
+        ],
+    ),
+    row(
+        Level::Read,
+        On::Stack,
+        &[
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DescribeStackResources",
+            "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+        ],
+    ),
+    // A plan makes a change set and a drift detection; neither changes anything that runs.
+    row(
+        Level::Read,
+        On::Stack,
+        &[
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:DetectStackDrift",
+            "cloudformation:DetectStackResourceDrift",
+        ],
+    ),
+    row(Level::Read, On::Cluster, &["ecs:DescribeClusters"]),
+    row(
+        Level::Read,
+        On::Service,
+        &[
+            "ecs:DescribeServices",
+            "ecs:DescribeServiceDeployments",
+            "ecs:DescribeServiceRevisions",
+            "ecs:ListServiceDeployments",
+        ],
+    ),
+    row(Level::Read, On::InCluster, &["ecs:ListServices", "ecs:ListTasks"]),
+    row(Level::Read, On::Tasks, &["ecs:DescribeTasks"]),
+    row(
+        Level::Read,
+        On::Logs,
+        &["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:ListTagsForResource"],
+    ),
+    row(
+        Level::Read,
+        On::Repository,
+        &["ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:ListImages", "ecr:ListTagsForResource"],
+    ),
+    row(Level::Read, On::Rules, &["events:DescribeRule"]),
+    row(Level::Read, On::Roles, &["iam:GetRole", "iam:ListRoleTags"]),
+    // Changing what runs.
+    row(
+        Level::Deploy,
+        On::Anything,
+        &["ecr:GetAuthorizationToken", "ecs:DeregisterTaskDefinition", "ecs:RegisterTaskDefinition"],
+    ),
+    row(
+        Level::Deploy,
+        On::Repository,
+        &[
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:CompleteLayerUpload",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        ],
+    ),
+    row(Level::Deploy, On::Service, &["ecs:StopServiceDeployment", "ecs:UpdateService"]),
+    row(Level::Deploy, On::Labelled, &["ecs:ListTagsForResource", "ecs:TagResource", "ecs:UntagResource"]),
+    row(Level::Deploy, On::PassedRoles, &["iam:PassRole"]),
+    // Making and removing the place, and the service with it.
+    row(Level::Up, On::Anything, &["servicequotas:ListServiceQuotas"]),
+    row(
+        Level::Up,
+        On::Stack,
+        &[
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:ContinueUpdateRollback",
+            "cloudformation:CreateStack",
+            "cloudformation:DeleteStack",
+            "cloudformation:ExecuteChangeSet",
+            "cloudformation:RollbackStack",
+            "cloudformation:TagResource",
+            "cloudformation:UntagResource",
+            "cloudformation:UpdateStack",
+            "cloudformation:UpdateTerminationProtection",
+        ],
+    ),
+    row(Level::Up, On::Service, &["ecs:CreateService", "ecs:DeleteService"]),
+    row(Level::Up, On::Cluster, &["ecs:CreateCluster"]),
+    row(Level::Up, On::TaskDefinitions, &["ecs:DeleteTaskDefinitions"]),
+    row(Level::Up, On::Repository, &["ecr:BatchDeleteImage"]),
+    row(Level::Up, On::Balancers, &["elasticloadbalancing:ModifyLoadBalancerAttributes"]),
+    row(Level::Up, On::ServiceLinkedRoles, &["iam:CreateServiceLinkedRole"]),
+];
