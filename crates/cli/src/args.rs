@@ -9,6 +9,7 @@ use gimmetime_check::ConnectTo;
 use gimmetime_image::Reference;
 
 use crate::settings::{parse_duration, parse_region};
+pub(crate) use crate::verbs::image::args::Image;
 
 /// The time, highly available: serves it, proves how right it is, and runs itself.
 #[derive(Debug, Parser)]
@@ -132,7 +133,7 @@ pub(crate) enum Verb {
     Ls,
     /// Certify the clock of a time service, each backend by itself
     Check(Check),
-    /// Build and list images
+    /// Build, list, push, verify and save images
     #[command(subcommand)]
     Image(Image),
     /// Print the whole place and the service as one CloudFormation template, to leave with
@@ -302,22 +303,6 @@ pub(crate) struct Check {
     /// Speak as the original health-check did: `Time difference is N`, then ok or notok
     #[arg(long)]
     pub(crate) compat: bool,
-}
-
-/// `image`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Image {
-    /// Pack a static executable as a reproducible OCI image, and print its digest
-    Build {
-        /// A path to a static executable [default: builtin]
-        #[arg(value_name = "PATH")]
-        path: Option<String>,
-        /// Write a new OCI layout here instead of into the engine's store
-        #[arg(long, value_name = "DIR")]
-        to: Option<PathBuf>,
-    },
-    /// List the images in the engine's store
-    Ls,
 }
 
 /// `serve`

@@ -10,6 +10,7 @@ mod settings;
 mod follow;
 mod follow_place;
 mod release;
+mod smoke;
 mod target;
 mod verbs;
 

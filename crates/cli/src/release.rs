@@ -90,8 +90,26 @@ pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<Stri
             return Err(Failure::unsure(words).hint(IMAGES));
         }
     };
-    let (command, env, labels) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let labels = match (source, &git) {
+        (ImageSource::Builtin, _) => own_labels(),
+        (_, Some(commit)) => BTreeMap::from([(annotation::REVISION.to_owned(), commit.clone())]),
+        (_, None) => BTreeMap::new(),
+    };
+    let (command, env) = (Vec::new(), BTreeMap::new());
     Ok((Spec { executable, command, env, port, title, version, labels }, git))
+}
+
+/// What the built-in service says about itself, as its manifest of cargo has it.
+fn own_labels() -> BTreeMap<String, String> {
+    let known = [
+        (annotation::DESCRIPTION, env!("CARGO_PKG_DESCRIPTION")),
+        (annotation::LICENSES, env!("CARGO_PKG_LICENSE")),
+        (annotation::SOURCE, env!("CARGO_PKG_REPOSITORY")),
+        (annotation::URL, env!("CARGO_PKG_HOMEPAGE")),
+        (annotation::VENDOR, env!("CARGO_PKG_AUTHORS")),
+    ];
+    let known = known.into_iter().filter(|(_, value)| !value.is_empty());
+    known.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// A failure of the image store, as a failure of the command: what runs is not touched by it.

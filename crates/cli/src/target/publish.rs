@@ -6,16 +6,16 @@ use std::time::Duration;
 use gimmetime_aws::Session;
 use gimmetime_clock::source;
 use gimmetime_image::{Digest, Image, Reference};
-use gimmetime_registry::{Access, Credential, Credentials, Places, Provider, Registry, RegistryError};
+use gimmetime_registry::{Access, Credential, Provider, Registry, RegistryError};
 use tokio::runtime::Handle;
 
 use super::aws::Cloud;
 use super::repository_of;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::release::{ARCHITECTURE, Packed, build};
 use crate::render::Printer;
-use crate::settings::{ImageSource, RegistryEnvironment, Settings};
-use crate::verbs::Context;
+use crate::settings::{ImageSource, Settings};
+use crate::verbs::{Context, image};
 
 /// Hex digits of the digest in a tag: a tag of a version alone could not be pushed twice where tags are immutable.
 const TAG_DIGITS: usize = 12;
@@ -83,7 +83,7 @@ impl Prepared {
             Self::Elsewhere(reference) => reference.clone(),
         };
         let version = reference.tag.clone().unwrap_or_else(|| "unknown".to_owned());
-        let access = access(&context.environment.registry, context, session, &reference.host);
+        let access = access(context, session, &reference)?;
         let asked = reference.clone();
         let resolved = in_background(move || Registry::open(&asked, access)?.resolve(&|_| {})).await?;
         Ok(Published {
@@ -104,7 +104,7 @@ impl Prepared {
         let Self::Built { image, packed } = self else { return self.locate(context, session, repository).await };
         let began = source::mono();
         let reference = parsed(repository)?;
-        let access = access(&context.environment.registry, context, session, &reference.host);
+        let access = access(context, session, &reference)?;
         let (image, tags) = (Arc::clone(image), vec![tag(packed)]);
         let push = move || Registry::open(&reference, access)?.push(&image, &tags, None, &|_| {});
         let receipt = in_background(push).await?;
@@ -151,31 +151,20 @@ fn parsed(repository: &str) -> Result<Reference, Failure> {
     repository.parse().map_err(|error| Failure::failed(format!("the place's repository `{repository}`: {error}")))
 }
 
-/// How a registry is reached. The account's own is given a password by AWS; any other one only what docker and podman have.
-fn access(environment: &RegistryEnvironment, context: &Context, session: &Session, host: &str) -> Access {
-    let RegistryEnvironment { user, password, auth_file, runtime_dir, docker_config, path, proxy } = environment.clone();
-    let is_ours = host.starts_with(&format!("{}.dkr", session.account()));
-    let provider = is_ours.then(|| {
-        let (session, runtime) = (session.clone(), Handle::current());
-        // It is called from a thread of its own, on which waiting for the runtime is allowed.
-        Provider::new("AWS (ecr:GetAuthorizationToken)", move || {
-            let login = runtime.block_on(session.ecr_login()).map_err(|error| error.to_string())?;
-            Ok(Credential::basic(login.user, login.password))
-        })
-    });
-    let given = user.zip(password).map(|(user, password)| Credential::basic(user, password));
-    let places = Places {
-        registry_auth_file: auth_file,
-        runtime_dir,
-        home: context.environment.home.clone(),
-        docker_config,
-        path,
-    };
-    Access {
-        credentials: Credentials { given: given.filter(|_| !is_ours), provider, places },
-        proxy,
-        ..Access::default()
+/// How a registry is reached. The account's own is given a password by AWS, and none that is meant for another.
+fn access(context: &Context, session: &Session, reference: &Reference) -> Result<Access, Failure> {
+    if !reference.host.starts_with(&format!("{}.dkr", session.account())) {
+        return image::access(reference, &context.environment, None);
     }
+    let (session, runtime) = (session.clone(), Handle::current());
+    // It is called from a thread of its own, on which waiting for the runtime is allowed.
+    let provider = Provider::new("AWS", move || {
+        let login = runtime.block_on(session.ecr_login()).map_err(|error| error.to_string())?;
+        Ok(Credential::basic(login.user, login.password))
+    });
+    let mut access = image::access(reference, &context.environment, Some(provider))?;
+    access.credentials.given = None;
+    Ok(access)
 }
 
 /// Runs what blocks on a thread of its own.
@@ -183,19 +172,7 @@ async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RegistryError> + Send + 'static,
 ) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await.expect("a registry's client does not panic");
-    done.map_err(Failure::from)
-}
-
-impl From<RegistryError> for Failure {
-    /// The last line of such an error may be a hint. What runs is not touched by it.
-    fn from(error: RegistryError) -> Self {
-        let words = error.to_string();
-        let (words, hint) = match words.split_once("\nhint: ") {
-            Some((words, hint)) => (words.to_owned(), Some(hint.to_owned())),
-            None => (words, None),
-        };
-        Self { hint, ..Self::failed(words) }
-    }
+    done.map_err(|error| image::registry_failed(&error, Exit::Failed))
 }
 
 #[cfg(test)]

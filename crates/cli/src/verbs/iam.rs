@@ -12,12 +12,8 @@ use crate::verbs::{Context, said};
 /// Prints them; asks nobody.
 pub(crate) fn run(context: &Context, args: &Iam, printer: &mut Printer) -> Result<Exit, Failure> {
     let place = context.on_aws("iam")?;
-    let scope = Scope {
-        name: context.settings.name.clone(),
-        account: place.account.clone().unwrap_or_else(|| "*".to_owned()),
-        region: target::region(place)?.to_owned(),
-        path: place.roles.path.clone().unwrap_or_else(|| "/".to_owned()),
-    };
+    let spec = target::aws_spec(&context.settings, place, target::region(place)?);
+    let scope = Scope::of(&spec, place.account.as_deref().unwrap_or("*"));
     let level = match args {
         Iam::Up => Level::Up,
         Iam::Deploy => Level::Deploy,

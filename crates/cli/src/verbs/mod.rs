@@ -7,7 +7,7 @@ mod deploy;
 mod down;
 mod env;
 mod iam;
-mod image;
+pub(crate) mod image;
 mod logs;
 mod ls;
 mod manual;
@@ -77,7 +77,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Iam(args) => iam::run(&context, &args, printer),
         Verb::Ls => Box::pin(ls::run(&context, printer)).await,
         Verb::Check(args) => Box::pin(check::run(&context, &args, printer)).await,
-        Verb::Image(image) => image::run(&image, &context.settings, printer),
+        Verb::Image(image) => Box::pin(image::run(&context, &image, environment, printer)).await,
         Verb::Env(args) => {
             let Reached::Local(local) = context.here("env")?.connect(printer).await? else {
                 unreachable!("a local target is reached locally")
