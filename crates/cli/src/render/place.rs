@@ -14,8 +14,10 @@ use super::{Printer, Tone};
 const WIDTH: usize = 96;
 
 /// The lines of a first plan: one a part, then the sum.
-pub(crate) fn first(plan: &FirstPlan, printer: &Printer) -> Vec<String> {
-    let mut lines = vec![with_price("nothing exists yet", "$/month")];
+pub(crate) fn first(plan: &FirstPlan, found: Option<&Preflight>, printer: &Printer) -> Vec<String> {
+    let stack = found.and_then(|found| found.stack.as_ref());
+    let there = stack.map_or_else(|| "nothing exists yet".to_owned(), |stack| format!("its stack is {}", stack.state));
+    let mut lines = vec![with_price(&there, "$/month")];
     for line in &plan.lines {
         let create = if line.create == 0 { "–".to_owned() } else { line.create.to_string() };
         let words = format!("{:<10} {create:>3}  {}", line.part.word(), line.words);
@@ -244,12 +246,14 @@ pub(crate) struct PlaceProgress {
     done: usize,
     /// How many resources are expected; 0 if that is not known.
     of: usize,
+    /// What was done last.
+    news: String,
 }
 
 impl PlaceProgress {
     /// For so many resources.
     pub(crate) fn of(of: usize) -> Self {
-        Self { done: 0, of }
+        Self { of, ..Self::default() }
     }
 
     /// Shows one more event.
@@ -284,10 +288,14 @@ impl PlaceProgress {
             Progress::Started | Progress::Skipped => {}
         }
         let of = if self.of < self.done { String::new() } else { format!(" of {}", self.of) };
-        let whole = format!("{doing} {}{of} · {}", self.done, resource.logical_id);
+        let words = format!("{doing} {}{of} · {}", self.done, resource.logical_id);
         // Elsewhere than on a terminal only what is done is news.
-        let news = format!("{doing} {}{of}", self.done);
-        printer.progress(&whole, &news);
+        if resource.progress == Progress::Done {
+            self.news.clone_from(&words);
+        }
+        if !self.news.is_empty() {
+            printer.progress(&words, &self.news);
+        }
     }
 }
 

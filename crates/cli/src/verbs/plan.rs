@@ -132,7 +132,7 @@ impl Outlook {
     /// For people.
     pub(super) fn lines(&self, printer: &Printer) -> Vec<String> {
         let mut lines = match &self.kind {
-            Kind::First(plan) => render::first(plan, printer),
+            Kind::First(plan) => render::first(plan, self.preflight.as_ref(), printer),
             Kind::Later { plan, service, price } => render::changes(plan, service, price, printer),
         };
         // What could not be told stands in the way of nothing, where nothing is to be done.

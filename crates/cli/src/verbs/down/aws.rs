@@ -29,15 +29,19 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
         return said(printer.text(format!("nothing to delete: `{name}` is not up · {}", left(&before))));
     }
     refuse_protected(context, place, stack.as_ref())?;
-    agree(context, &session, stack.as_ref(), printer).await?;
+    let held = contents(&session, name).await?;
+    agree(context, held, stack.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
     if 0 < deleted.left {
         printer.note(format!("detached: {} tasks are still ending", deleted.left));
         printer.note("  go on with it: gimmetime down");
         return Ok(Exit::Unsure);
     }
-    let follow = PlaceFollow::new(before.left.len());
+    let follow = PlaceFollow::new(held.resources);
     let run = follow.run();
+    if context.common.detach {
+        follow.detach();
+    }
     let destroyed = match follow.until_end(destroy(&session, name, &run), |_| {}, printer).await?? {
         Ended::Done(destroyed) => destroyed,
         Ended::Detached { state } => {
@@ -81,12 +85,12 @@ fn refuse_protected(context: &Context, place: &AwsPlace, stack: Option<&StackVie
 /// Says what will be deleted, and has the name typed. With `--yes` it must have been given: a default is not a name.
 async fn agree(
     context: &Context,
-    session: &Session,
+    held: Contents,
     stack: Option<&StackView>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let name = &context.settings.name;
-    let Contents { resources, images, image_bytes, log_bytes } = contents(session, name).await?;
+    let Contents { resources, images, image_bytes, log_bytes } = held;
     let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
     let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
     printer.note(format!(
