@@ -6,9 +6,9 @@ use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
 use gimmetime_clock::Timestamp;
 
 use crate::definition::Definition;
-use crate::diagnosis::{Evidence, EvidenceLine};
+use crate::diagnosis::{Evidence, EvidenceLine, Way};
 use crate::observe;
-use crate::place::{CONTAINER, Place};
+use crate::place::{CONTAINER, Launch, Place};
 use crate::progress::Tracker;
 use crate::snapshot::{RolloutState, Snapshot, TaskView};
 
@@ -64,6 +64,15 @@ fn line(event: &OutputLogEvent, task: &str) -> EvidenceLine {
         at: Timestamp::from_nanos(event.timestamp().unwrap_or(0).saturating_mul(1_000_000)),
         task: task.to_owned(),
         text: event.message().unwrap_or_default().trim_end().to_owned(),
+    }
+}
+
+/// How the tasks of this place reach the registry and the APIs.
+pub(crate) fn way(place: &Place) -> Option<Way> {
+    match &place.launch {
+        Launch::Local => None,
+        Launch::Fargate(fargate) if fargate.public_ip => Some(Way::PublicAddress),
+        Launch::Fargate(_) => Some(Way::NoPublicAddress),
     }
 }
 

@@ -34,6 +34,7 @@ mod cancel;
 mod definition;
 mod evidence;
 pub mod fargate;
+mod memory;
 mod observe;
 mod pace;
 mod patience;

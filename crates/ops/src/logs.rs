@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use gimmetime_clock::{Timestamp, source};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cancel::Cancel;
 use crate::error::{OpsError, refused};
+use crate::pace::Pace;
 use crate::place::{CONTAINER, Place};
 use crate::snapshot::last_part;
 
@@ -21,8 +23,11 @@ const PAGES: usize = 1_000;
 /// How far back lines are looked for, when nobody says, until there are enough: the API has no "last N".
 const WINDOWS: [Duration; 4] =
     [Duration::from_mins(1), Duration::from_hours(1), Duration::from_hours(24), Duration::from_hours(30 * 24)];
-/// Lines may arrive late by this much and are still seen by a follower.
-const LATENESS: Duration = Duration::from_secs(10);
+/// Lines may arrive late by so many looks and are still seen by a follower, within these limits: a log service that is
+/// looked at seldom is one that takes its time.
+const LATE_LOOKS: u32 = 15;
+const LEAST_LATENESS: Duration = Duration::from_secs(10);
+const MOST_LATENESS: Duration = Duration::from_secs(60);
 
 /// Which lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -123,6 +128,9 @@ pub async fn follow(
     cancel: &Cancel,
 ) -> Result<(), OpsError> {
     let mut merge = Merge::default();
+    let mut pace = Pace::new(place.poll);
+    let mut pause = place.poll;
+    let lateness = (place.poll * LATE_LOOKS).clamp(LEAST_LATENESS, MOST_LATENESS);
     let mut newest = query.since.unwrap_or_else(source::wall);
     let mut pending = first_lines(place, query, &mut merge).await?;
     loop {
@@ -133,15 +141,15 @@ pub async fn follow(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(place.poll) => {}
+            () = tokio::time::sleep(pause) => {}
             () = cancel.cancelled() => return Ok(()),
         }
-        let from = newest.minus(LATENESS);
-        match read(place, query, from, &mut merge).await {
-            Ok(()) => {}
-            Err(error) if error.is_passing() => {}
+        let from = newest.minus(lateness);
+        pause = match read(place, query, from, &mut merge).await {
+            Ok(()) => pace.answered(),
+            Err(error) if error.is_passing() => pace.unanswered(),
             Err(error) => return Err(error),
-        }
+        };
         pending = merge.drain();
         merge.forget_before(from);
     }
@@ -160,21 +168,26 @@ async fn read(place: &Place, query: &LogQuery, since: Timestamp, merge: &mut Mer
             Err(error) if error.is_absent() => return Ok(()),
             reply => reply?,
         };
-        for event in reply.events() {
-            let at = Timestamp::from_nanos(event.timestamp().unwrap_or(0).saturating_mul(1_000_000));
-            merge.take(LogLine {
-                at,
-                task: last_part(event.log_stream_name().unwrap_or_default()).to_owned(),
-                id: event.event_id().unwrap_or_default().to_owned(),
-                text: event.message().unwrap_or_default().trim_end_matches(['\r', '\n']).to_owned(),
-            });
-        }
+        reply.events().iter().filter_map(|event| line(event, &prefix)).for_each(|line| merge.take(line));
         token = reply.next_token().map(str::to_owned);
         if token.is_none() {
             break;
         }
     }
     Ok(())
+}
+
+/// An event as a line; None if it is of another stream than those asked for.
+fn line(event: &FilteredLogEvent, prefix: &str) -> Option<LogLine> {
+    let stream = event.log_stream_name().unwrap_or_default();
+    let text = event.message().unwrap_or_default().trim_end_matches(['\r', '\n']);
+    stream.starts_with(prefix).then(|| LogLine {
+        at: Timestamp::from_nanos(event.timestamp().unwrap_or(0).saturating_mul(1_000_000)),
+        task: last_part(stream).to_owned(),
+        // Without an id, the same words of the same task at the same moment are the same line.
+        id: event.event_id().map_or_else(|| format!("{stream} {text}"), str::to_owned),
+        text: text.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -211,7 +224,7 @@ mod tests {
             let mut merge = Merge::default();
             let mut shown = 0;
             for end in 1..=lines.len() {
-                let from = lines[end - 1].at.minus(LATENESS);
+                let from = lines[end - 1].at.minus(LEAST_LATENESS);
                 for line in lines[..end].iter().filter(|line| from <= line.at) { merge.take(line.clone()); }
                 shown += merge.drain().len();
                 merge.forget_before(from);

@@ -70,11 +70,21 @@ pub(crate) async fn service(place: &Place) -> Result<ServiceView, OpsError> {
 
 /// The service, if it is there and not being deleted.
 pub(crate) async fn find_service(place: &Place) -> Result<Option<Service>, OpsError> {
+    Ok(any_service(place).await?.filter(|service| service.status() == Some("ACTIVE")))
+}
+
+/// Whether the service is there still, be it on its way out.
+pub(crate) async fn is_there(place: &Place) -> Result<bool, OpsError> {
+    Ok(any_service(place).await?.is_some_and(|service| service.status() != Some("INACTIVE")))
+}
+
+/// The service in whatever state; those that are gone are shown for a while.
+async fn any_service(place: &Place) -> Result<Option<Service>, OpsError> {
     const DOING: &str = "describe the service";
     let call = place.endpoint.ecs.describe_services().cluster(&place.cluster).services(&place.service);
     let reply = call.include(ServiceField::Tags).send().await;
     match reply.map_err(|error| refused(DOING, place.endpoint.endpoint(), error)) {
-        Ok(reply) => Ok(reply.services().iter().find(|service| service.status() == Some("ACTIVE")).cloned()),
+        Ok(reply) => Ok(reply.services.and_then(|services| services.into_iter().next())),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }
@@ -155,7 +165,7 @@ pub(crate) async fn resolve_revisions(place: &Place, attempts: &mut [AttemptView
     Ok(())
 }
 
-fn is_unknown_operation(error: &OpsError) -> bool {
+pub(crate) fn is_unknown_operation(error: &OpsError) -> bool {
     let unknown = ["UnknownOperationException", "UnsupportedOperation", "InvalidAction", "NotImplemented"];
     matches!(error, OpsError::Refused { code, .. } if unknown.iter().any(|name| code.contains(name)))
 }
@@ -190,12 +200,21 @@ fn complete(labels: &mut BTreeMap<String, String>, definition: &TaskDefinition) 
 
 /// The ARNs of the active revisions, newest first, at most `limit`.
 pub(crate) async fn revisions(place: &Place, limit: usize) -> Result<Vec<String>, OpsError> {
+    revisions_that_are(place, TaskDefinitionStatus::Active, limit).await
+}
+
+/// The ARNs of the revisions of one status, newest first, at most `limit`.
+pub(crate) async fn revisions_that_are(
+    place: &Place,
+    status: TaskDefinitionStatus,
+    limit: usize,
+) -> Result<Vec<String>, OpsError> {
     const DOING: &str = "list the task definitions";
     let mut arns = Vec::new();
     let mut token = None;
     for _ in 0..PAGES {
         let call = place.endpoint.ecs.list_task_definitions().family_prefix(&place.service);
-        let call = call.status(TaskDefinitionStatus::Active).sort(SortOrder::Desc).set_next_token(token.take());
+        let call = call.status(status.clone()).sort(SortOrder::Desc).set_next_token(token.take());
         let reply = call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))?;
         // The prefix also matches longer families.
         let family = |arn: &&String| {

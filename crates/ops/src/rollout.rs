@@ -330,6 +330,7 @@ async fn explain(place: &Place, change: &Change, seen: &Seen) -> Diagnosis {
     }
     lines.sort_by_key(|line| line.at);
     found.logs = lines;
+    found.way = evidence::way(place);
     found.before_release = change.from;
     found.before = evidence::definition(place, change.from_arn.as_deref()).await;
     found.after = evidence::definition(place, Some(&change.to_arn)).await;

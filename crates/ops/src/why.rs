@@ -2,20 +2,28 @@
 
 use std::time::Duration;
 
-use gimmetime_clock::Timestamp;
+use gimmetime_clock::{Timestamp, iso, source};
 
 use crate::diagnosis::{Diagnosis, Evidence, diagnose};
 use crate::error::OpsError;
 use crate::evidence;
+use crate::memory;
 use crate::observe::{self, Observer};
 use crate::place::Place;
 use crate::release::{ReleaseOutcome, releases};
 use crate::rollout::arn_of_revision;
-use crate::snapshot::{RolloutState, Snapshot, TaskView};
+use crate::snapshot::{EventView, RolloutState, Snapshot, TaskView};
 use crate::tags;
+use crate::words;
 
 /// How far from the moment asked for a failure may be.
 const NEAR: Duration = Duration::from_mins(10);
+
+/// Words of a task that was stopped by plan, whatever its stop code says.
+const PLANNED: [&str; 2] = ["scaling", "deployment"];
+
+/// How long ago the last failure may be.
+const LAST: Duration = Duration::from_hours(7 * 24);
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +63,18 @@ pub enum Answer {
 pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> {
     let mut snapshot = Observer::default().look(place).await?;
     observe::resolve_revisions(place, &mut snapshot.attempts).await?;
-    let subject = subject(&snapshot, question);
     let is_wrong_now = is_wrong(&snapshot) && question == Question::Now;
+    let mut subject = subject_of(&snapshot, question);
+    if subject.tasks.is_empty() && !is_wrong_now {
+        let (from, to) = period(place, &snapshot, question, source::wall()).await;
+        memory::recall(place, from, to).await.join(&mut snapshot);
+        subject = subject_of(&snapshot, question);
+    }
     let recorded = match subject.release {
         Some(release) => recorded(place, &snapshot, release).await,
         None => None,
     };
-    let nothing_known = subject.tasks.is_empty() && recorded.is_none();
+    let nothing_known = subject.tasks.is_empty() && subject.events.is_empty() && recorded.is_none();
     if let (Question::Release(release), true) = (question, nothing_known)
         && !has_failed(place, release).await?
     {
@@ -73,7 +86,8 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
         return Ok(Answer::Healthy { release, healthy, desired });
     }
     let release = subject.release.unwrap_or_else(|| snapshot.service.revision());
-    let evidence = collect(place, &snapshot, release, subject.tasks, recorded, is_wrong_now).await;
+    let subject = Subject { release: Some(release), ..subject };
+    let evidence = collect(place, &snapshot, subject, recorded, is_wrong_now).await;
     let diagnosis = Box::new(diagnose(&evidence));
     Ok(if is_wrong_now { Answer::Wrong(diagnosis) } else { Answer::Past(diagnosis) })
 }
@@ -93,6 +107,24 @@ async fn has_failed(place: &Place, release: u32) -> Result<bool, OpsError> {
 struct Subject {
     release: Option<u32>,
     tasks: Vec<TaskView>,
+    /// What the service said of it, newest first.
+    events: Vec<EventView>,
+}
+
+/// When to look for it in the place's memory.
+async fn period(place: &Place, snapshot: &Snapshot, question: Question, now: Timestamp) -> (Timestamp, Timestamp) {
+    match question {
+        Question::Now => (now.minus(LAST), now),
+        Question::At(moment) => (moment.minus(NEAR), moment.plus(NEAR)),
+        Question::Release(release) => {
+            let registered = match arn_of_revision(&snapshot.service, release) {
+                Some(arn) => observe::task_definition(place, &arn).await.ok(),
+                None => None,
+            };
+            let at = registered.and_then(|(_, labels)| iso::parse(labels.get(tags::AT)?));
+            (at.unwrap_or(now.minus(LAST)), now)
+        }
+    }
 }
 
 /// Whether something is wrong at this moment: fewer healthy tasks than wanted, or a rollout that is failing.
@@ -103,31 +135,38 @@ fn is_wrong(snapshot: &Snapshot) -> bool {
 }
 
 /// Pure: the failed tasks that belong together, and their release.
-fn subject(snapshot: &Snapshot, question: Question) -> Subject {
+fn subject_of(snapshot: &Snapshot, question: Question) -> Subject {
     let mut failed: Vec<&TaskView> = snapshot.tasks.iter().filter(|task| is_failure(task)).collect();
     failed.sort_by_key(|task| std::cmp::Reverse(ended(task)));
     match question {
         Question::Release(release) => {
             let tasks = failed.into_iter().filter(|task| task.revision == release).cloned().collect();
-            Subject { release: Some(release), tasks }
+            Subject { release: Some(release), tasks, events: Vec::new() }
         }
         Question::At(moment) => {
             let distance = |task: &TaskView| ended(task).map_or(Duration::MAX, |end| end.since(moment).magnitude());
             let near = failed.into_iter().filter(|task| distance(task) <= NEAR).min_by_key(|task| distance(task));
-            Subject { release: near.map(|task| task.revision), tasks: near.into_iter().cloned().collect() }
+            let then = |event: &&EventView| event.at.is_some_and(|at| at.since(moment).magnitude() <= NEAR);
+            let events = snapshot.service.events.iter().filter(then);
+            Subject {
+                release: near.map(|task| task.revision),
+                tasks: near.into_iter().cloned().collect(),
+                events: events.filter(|event| words::event_cause(&event.message).is_some()).cloned().collect(),
+            }
         }
         Question::Now => {
             if let Some(release) = ailing(snapshot)
                 && failed.first().is_none_or(|task| task.revision != release)
             {
-                return Subject { release: Some(release), tasks: Vec::new() };
+                return Subject { release: Some(release), ..Subject::default() };
             }
             let newest = failed.first().map(|task| (task.revision, task.deployment.clone()));
             let attempt = snapshot.attempts.first().filter(|attempt| attempt.status.starts_with("ROLLBACK"));
             let given_up = attempt.and_then(|attempt| attempt.revision);
             let together = |task: &&TaskView| newest.as_ref() == Some(&(task.revision, task.deployment.clone()));
             let release = newest.as_ref().map(|(revision, _)| *revision).or(given_up);
-            Subject { release, tasks: failed.into_iter().filter(together).cloned().collect() }
+            let tasks = failed.into_iter().filter(together).cloned().collect();
+            Subject { release, tasks, events: Vec::new() }
         }
     }
 }
@@ -139,9 +178,11 @@ fn ailing(snapshot: &Snapshot) -> Option<u32> {
     ailing.filter(|_| is_wrong(snapshot)).map(|task| task.revision)
 }
 
-/// A fault, or somebody's deed: both are worth an answer.
+/// A fault, want of room, or somebody's deed: all are worth an answer. What a scheduler says it did is not.
 fn is_failure(task: &TaskView) -> bool {
-    task.has_failed() || task.stop_code.as_deref() == Some("UserInitiated")
+    let reason = task.stopped_reason.as_deref().unwrap_or_default().to_lowercase();
+    let is_planned = PLANNED.iter().any(|words| reason.contains(words));
+    task.has_stopped_badly() || (task.stop_code.as_deref() == Some("UserInitiated") && !is_planned)
 }
 
 fn ended(task: &TaskView) -> Option<Timestamp> {
@@ -158,11 +199,11 @@ async fn recorded(place: &Place, snapshot: &Snapshot, release: u32) -> Option<St
 async fn collect(
     place: &Place,
     snapshot: &Snapshot,
-    release: u32,
-    failed: Vec<TaskView>,
+    subject: Subject,
     recorded: Option<String>,
     is_now: bool,
 ) -> Evidence {
+    let (release, failed) = (subject.release.unwrap_or(0), subject.tasks);
     let of_release: Vec<&TaskView> = snapshot.tasks.iter().filter(|task| task.revision == release).collect();
     let alive = of_release.iter().filter(|task| is_now && !task.is_leaving());
     let unhealthy = alive.filter_map(|task| Some((task.id.clone(), snapshot.bad_health(task)?))).collect();
@@ -172,11 +213,12 @@ async fn collect(
         release,
         of: of_release.len(),
         unhealthy,
-        events: if is_now { snapshot.service.events.clone() } else { Vec::new() },
+        events: if is_now { snapshot.service.events.clone() } else { subject.events },
         before_release,
         before: evidence::definition(place, before_release.and_then(arn).as_deref()).await,
         after: evidence::definition(place, arn(release).as_deref()).await,
         recorded,
+        way: evidence::way(place),
         ..Evidence::default()
     };
     let suspects = failed.iter().map(|task| &task.id).chain(evidence.unhealthy.keys());
@@ -228,13 +270,13 @@ mod tests {
             ],
             ..Snapshot::default()
         };
-        let now = subject(&snapshot, Question::Now);
+        let now = subject_of(&snapshot, Question::Now);
         assert_eq!((now.release, ids(&now)), (Some(2), vec!["b", "a"]));
-        let asked = subject(&snapshot, Question::Release(1));
+        let asked = subject_of(&snapshot, Question::Release(1));
         assert_eq!((asked.release, ids(&asked)), (Some(1), vec!["old"]));
-        let at = subject(&snapshot, Question::At(Timestamp::from_secs(12)));
+        let at = subject_of(&snapshot, Question::At(Timestamp::from_secs(12)));
         assert_eq!((at.release, ids(&at)), (Some(1), vec!["old"]));
-        let far = subject(&snapshot, Question::At(Timestamp::from_secs(100_000)));
+        let far = subject_of(&snapshot, Question::At(Timestamp::from_secs(100_000)));
         assert_eq!(far, Subject::default());
     }
 
@@ -256,9 +298,9 @@ mod tests {
         let service = ServiceView { desired: 1, ..ServiceView::default() };
         let tasks = vec![hung, task("bad", 2, "EssentialContainerExited", 100)];
         let mut snapshot = Snapshot { service, tasks, targets: vec![target("unhealthy")], ..Snapshot::default() };
-        let now = subject(&snapshot, Question::Now);
+        let now = subject_of(&snapshot, Question::Now);
         assert_eq!((now.release, ids(&now)), (Some(1), Vec::new()));
         snapshot.targets = vec![target("healthy")];
-        assert_eq!(subject(&snapshot, Question::Now).release, Some(2));
+        assert_eq!(subject_of(&snapshot, Question::Now).release, Some(2));
     }
 }

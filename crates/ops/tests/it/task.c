@@ -1,0 +1,51 @@
+/* A time service of a few lines: it listens on PORT and leaves on SIGTERM once nothing is in flight. MODE=exit ends it at
+   its start with a word on its output. */
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t told;
+
+static void leave(int signal) {
+    (void)signal;
+    told = 1;
+}
+
+int main(void) {
+    const char *mode = getenv("MODE") ? getenv("MODE") : "";
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("started, mode `%s`\n", mode);
+    if (!strcmp(mode, "exit")) {
+        printf("SIGNING_KEY is not set\n");
+        return 3;
+    }
+    struct sigaction action = {.sa_handler = leave};
+    sigaction(SIGTERM, &action, NULL);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(getenv("PORT")))};
+    address.sin_addr.s_addr = htonl(INADDR_ANY);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 128)) {
+        perror("listen");
+        return 1;
+    }
+    while (!told) {
+        char request[4096], answer[256];
+        int client = accept(listener, NULL, NULL);
+        if (client < 0) continue;
+        if (read(client, request, sizeof request) > 0) {
+            int length = snprintf(answer, sizeof answer,
+                                  "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n%ld", (long)time(NULL));
+            if (write(client, answer, length) < 0) perror("write");
+        }
+        shutdown(client, SHUT_WR);
+        while (read(client, request, sizeof request) > 0) {}
+        close(client);
+    }
+    return 0;
+}
