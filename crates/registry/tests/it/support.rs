@@ -1,7 +1,7 @@
 //! An image, access without long waits, and a push that keeps what it is told.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use gimmetime_image::{Image, Reference, Spec, pack};
@@ -14,7 +14,9 @@ const SIZE: usize = 300_000;
 
 /// An image that is large enough to be cut in the middle.
 pub(crate) fn image() -> Image {
-    image_with("1.0.0", 1)
+    // Packed once: unoptimised, it takes longer than a push.
+    static IMAGE: LazyLock<Image> = LazyLock::new(|| image_with("1.0.0", 1));
+    IMAGE.clone()
 }
 
 /// An image whose version and executable are told.
