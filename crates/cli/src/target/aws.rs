@@ -140,9 +140,9 @@ pub(super) async fn connect(
     Cloud::new(settings, common, session, spec, outputs)
 }
 
-/// What a stack tells, if it is one that this program can use.
-pub(crate) fn read(stack: &StackView) -> Result<Outputs, Failure> {
-    let StackView { name, state, .. } = stack;
+/// Refuses a stack that is not ours, and one that is newer than we are.
+pub(crate) fn must_be_ours(stack: &StackView) -> Result<(), Failure> {
+    let name = &stack.name;
     if !stack.is_ours() {
         let words = format!("the stack `{name}` was not made by gimmetime: it bears no tag `gimmetime:name`");
         return Err(Failure::unsure(words).hint("choose another name in gimmetime.toml, or pass --name"));
@@ -151,6 +151,13 @@ pub(crate) fn read(stack: &StackView) -> Result<Outputs, Failure> {
         let words = format!("`{name}` was made by a newer gimmetime (place {theirs}, this one knows {LAYOUT})");
         return Err(Failure::unsure(words).hint("update gimmetime"));
     }
+    Ok(())
+}
+
+/// What a stack tells, if it is one that this program can use.
+pub(crate) fn read(stack: &StackView) -> Result<Outputs, Failure> {
+    must_be_ours(stack)?;
+    let StackView { name, state, .. } = stack;
     Outputs::read(&stack.outputs).map_err(|missing| {
         let words = format!("the place `{name}` is not whole: its stack is {state}, without the output {missing}");
         Failure::unsure(words).hint("gimmetime up goes on with it; gimmetime down removes it")

@@ -15,7 +15,7 @@ use crate::render::Printer;
 use crate::settings::{self, ImageSource, Settings};
 
 pub(crate) use aws::{
-    Cloud, change_word, heading, open, outputs, outputs_by_name, read, region, repository_name, repository_of,
+    Cloud, change_word, heading, must_be_ours, open, outputs, outputs_by_name, read, region, repository_name, repository_of,
     repository_uri, session_spec, spec as aws_spec, template_failed, wanted,
 };
 pub(crate) use publish::{Prepared, Published};

@@ -23,6 +23,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     let context = &context.asked_as(&session.identity().who);
     let began = source::mono();
     let stack = find(&session, name).await?;
+    stack.as_ref().map_or(Ok(()), target::must_be_ours)?;
     let before = inventory(&session, name).await?;
     if stack.is_none() && before.left.is_empty() {
         said(printer.json(&json!({ "name": name, "removed": false, "left": [], "kept": items(&before.kept) })))?;
