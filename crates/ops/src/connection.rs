@@ -22,7 +22,7 @@ const LOCAL_BACKOFF: Duration = Duration::from_millis(50);
 /// One call to AWS: another region is 0.3 s away, a list may take seconds.
 const AWS_CONNECT: Duration = Duration::from_secs(5);
 const AWS_ATTEMPT: Duration = Duration::from_secs(15);
-const AWS_OPERATION: Duration = Duration::from_secs(60);
+const AWS_OPERATION: Duration = Duration::from_mins(1);
 /// ECS throttles by account, and others use it too: with these tries a call outlives some seconds of it.
 const AWS_ATTEMPTS: u32 = 6;
 const AWS_BACKOFF: Duration = Duration::from_millis(500);

@@ -27,7 +27,7 @@ const WINDOWS: [Duration; 4] =
 /// looked at seldom is one that takes its time.
 const LATE_LOOKS: u32 = 15;
 const LEAST_LATENESS: Duration = Duration::from_secs(10);
-const MOST_LATENESS: Duration = Duration::from_secs(60);
+const MOST_LATENESS: Duration = Duration::from_mins(1);
 
 /// Which lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,5 +1,5 @@
-//! What a place remembers of failures after ECS has forgotten them: state changes that EventBridge writes into a log group,
-//! one JSON event a line. Pure parser, thin reader.
+//! What a place remembers of failures after ECS has forgotten them: state changes that AWS's event bus writes into a log
+//! group, one JSON event a line. Pure parser, thin reader.
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use gimmetime_clock::{Timestamp, iso};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::place::{CONTAINER, Place};
 use crate::snapshot::{EventView, Snapshot, TaskView, last_part, revision_of};
 
-/// Longest event read, in bytes: what EventBridge delivers at most.
+/// Longest event read, in bytes: what the event bus delivers at most.
 const LONGEST: usize = 256 << 10;
 /// Most pages read for one answer.
 const PAGES: usize = 50;

@@ -1,5 +1,6 @@
 //! The verbs over the real SDK and a real socket, against an endpoint that plays a service.
 
+mod aws;
 mod rollouts;
 
 use std::sync::{Arc, Mutex};

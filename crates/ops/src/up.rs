@@ -7,7 +7,7 @@ use crate::error::{OpsError, refused};
 use crate::event::{Event, Operation, Outcome, RolloutReport};
 use crate::lock;
 use crate::observe;
-use crate::place::{Place, Run, ServiceSpec};
+use crate::place::{Launch, Place, Run, ServiceSpec};
 use crate::progress::Before;
 use crate::release::{Registered, register};
 use crate::rollout::{Asked, Change, attach, roll};
@@ -40,7 +40,10 @@ pub enum UpAction {
 
 /// Makes the service, or changes what the settings changed since they were last applied, and waits until it is healthy.
 pub async fn up_service(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport, OpsError> {
-    ensure_cluster(place, run).await?;
+    // Elsewhere the cluster is a part of the place, and whoever made the place made it.
+    if place.launch == Launch::Local {
+        ensure_cluster(place, run).await?;
+    }
     if observe::find_service(place).await?.is_none() {
         match Box::pin(create(place, spec, run)).await {
             // Another `up` was faster by a moment: theirs is as good as ours.

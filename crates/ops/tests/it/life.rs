@@ -26,7 +26,7 @@ async fn rolled(place: &Place, spec: &ServiceSpec) -> RolloutReport {
     }
 }
 
-/// A task of r1 that ran out of memory, as EventBridge tells it.
+/// A task of r1 that ran out of memory, as the event bus tells it.
 fn out_of_memory(place: &Place, at: Timestamp) -> Value {
     let (cluster, time) = (&place.cluster, iso::format(at));
     let arn = |rest: &str| format!("arn:aws:ecs:eu-west-1:123456789012:{rest}");

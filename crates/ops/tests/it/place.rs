@@ -94,7 +94,7 @@ impl Made {
         }
     }
 
-    /// Writes these events into the place's memory, as EventBridge does.
+    /// Writes these events into the place's memory, as the event bus does.
     pub(crate) fn remember(&self, events: &[Value]) {
         let lines: Vec<String> = events.iter().map(Value::to_string).collect();
         run_command(&mut script("remember", &self.name), &lines.join("\n"));
