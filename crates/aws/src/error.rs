@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudformation::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::denied::Denied;
 use crate::stack::{Failure, Stuck};
@@ -323,7 +323,7 @@ where
     R: Debug + Send + Sync + 'static,
 {
     let SdkError::ServiceError(service) = &error else {
-        return unanswered(doing, endpoint, &error);
+        return unanswered(doing, endpoint, BoxError::from(error).as_ref());
     };
     let code = service.err().code().unwrap_or("no code");
     let message = service.err().message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);

@@ -129,7 +129,7 @@ impl Inventory {
     }
 
     /// Whether it is proved that nothing is left.
-    pub fn is_empty(&self) -> bool {
+    pub fn is_proof_of_absence(&self) -> bool {
         self.left.is_empty() && self.unsure.is_empty()
     }
 }

@@ -14,6 +14,8 @@ pub mod template;
 
 mod first_plan;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod samples;
 
 mod session;
@@ -28,6 +30,11 @@ mod event;
 mod preparation;
 mod query;
 mod tags;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use denied::Denied;
 pub use error::{AwsError, DeniedError, StackError};

@@ -72,7 +72,7 @@ impl Query {
     ) -> Result<Element, AwsError> {
         let mut body = format!("Action={action}&Version={}", service.version());
         for (name, value) in parameters {
-            body.push_str(&format!("&{}={}", endpoint::escape(name), endpoint::escape(value)));
+            body.extend(["&", &endpoint::escape(name), "=", &endpoint::escape(value)]);
         }
         let content_type = "application/x-www-form-urlencoded; charset=utf-8";
         let ask = Ask { doing, service, content_type, target: None, body };

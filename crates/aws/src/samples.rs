@@ -63,3 +63,119 @@ pub(crate) fn default_service() -> ServiceSpec {
         git: None,
     }
 }
+
+/// What can be chosen for a place, one list a choice. Each entry changes the default place.
+const CHOICES: [&[fn(&mut PlaceSpec)]; 11] = [
+    &[
+        |_| {},
+        |place| place.network = made(Made::Public, 3),
+        |place| place.network = made(Made::Nat, 2),
+        |place| place.network = made(Made::Nat, 3),
+        |place| place.network = made(Made::Endpoints, 2),
+        |place| place.network = made(Made::Endpoints, 3),
+        |place| place.network = yours(true),
+        |place| place.network = yours(false),
+    ],
+    &[|_| {}, |place| place.access.scheme = Scheme::Internal],
+    &[
+        |_| {},
+        |place| {
+            place.access.ingress = ["203.0.113.0/24", "198.51.100.7/32", "2001:db8::/32"].map(str::to_owned).to_vec()
+        },
+    ],
+    &[|_| {}, |place| place.roles.execution = Some("arn:aws:iam::123456789012:role/pull".to_owned())],
+    &[|_| {}, |place| place.roles.task = Some("arn:aws:iam::123456789012:role/time/app".to_owned())],
+    &[|_| {}, |place| place.roles.permissions_boundary = Some("arn:aws:iam::123456789012:policy/limits".to_owned())],
+    &[|_| {}, |place| place.roles.path = Some("/time/".to_owned())],
+    &[|_| {}, |place| place.logs = Logs { retention_days: 400, memory: false }],
+    &[|_| {}, |place| place.protect = true],
+    &[
+        |_| {},
+        |place| {
+            place.tags =
+                [("cost-center", "42"), ("Büro", "Zürich: 1 + 1 = 2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+        },
+    ],
+    &[
+        |_| {},
+        |place| place.secrets = ["ssm:/time/key".to_owned()].into(),
+        |place| {
+            place.secrets =
+                ["secretsmanager:time/db:user::".to_owned(), "secretsmanager:time/db:password::".to_owned()].into()
+        },
+        |place| {
+            place.secrets = [
+                "ssm:key",
+                "arn:aws:ssm:eu-west-1:123456789012:parameter/other",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf",
+            ]
+            .map(str::to_owned)
+            .into();
+        },
+    ],
+];
+
+/// Places in which every two choices meet: what breaks a template is hardly ever three things at once, and all
+/// combinations would be 16,384.
+pub(crate) fn pairwise() -> Vec<PlaceSpec> {
+    rows(&CHOICES.map(<[_]>::len)).into_iter().map(|row| place(&row)).collect()
+}
+
+fn place(row: &[usize]) -> PlaceSpec {
+    let mut place = default_place();
+    for (choices, chosen) in CHOICES.iter().zip(row) {
+        choices[*chosen](&mut place);
+    }
+    place
+}
+
+/// Two choices with their entries, the earlier choice first.
+type Pair = ((usize, usize), (usize, usize));
+
+/// Rows that hold every pair of entries, greedily: each row begins with a pair that is missing, and takes of every other
+/// choice the entry that adds most pairs. The same rows every time.
+fn rows(sizes: &[usize]) -> Vec<Vec<usize>> {
+    let pair = |a: (usize, usize), b: (usize, usize)| -> Pair { if a.0 < b.0 { (a, b) } else { (b, a) } };
+    let mut missing: BTreeSet<Pair> = BTreeSet::new();
+    for (first, second) in
+        (0..sizes.len()).flat_map(|first| (first + 1..sizes.len()).map(move |second| (first, second)))
+    {
+        missing.extend((0..sizes[first]).flat_map(|x| (0..sizes[second]).map(move |y| ((first, x), (second, y)))));
+    }
+    let mut rows = Vec::new();
+    while let Some((a, b)) = missing.first().copied() {
+        let mut chosen = vec![a, b];
+        for choice in (0..sizes.len()).filter(|choice| *choice != a.0 && *choice != b.0) {
+            let adds = |entry: &usize| {
+                chosen.iter().filter(|other| missing.contains(&pair(**other, (choice, *entry)))).count()
+            };
+            let entry = (0..sizes[choice]).rev().max_by_key(adds).expect("every choice has entries");
+            chosen.push((choice, entry));
+        }
+        chosen.sort_unstable();
+        for (index, one) in chosen.iter().enumerate() {
+            missing.retain(|pair| chosen[index + 1..].iter().all(|other| *pair != (*one, *other)));
+        }
+        rows.push(chosen.into_iter().map(|(_, entry)| entry).collect());
+    }
+    rows
+}
+
+/// What runs in a place.
+pub(crate) fn service_of(place: &PlaceSpec) -> ServiceSpec {
+    let secrets = place.secrets.iter().enumerate().map(|(index, secret)| (format!("SECRET_{index}"), secret.clone()));
+    ServiceSpec { secrets: secrets.collect(), ..default_service() }
+}
+
+#[test]
+fn every_two_choices_meet_in_a_place() {
+    let sizes = CHOICES.map(<[_]>::len);
+    let rows = rows(&sizes);
+    for (first, second) in
+        (0..sizes.len()).flat_map(|first| (first + 1..sizes.len()).map(move |second| (first, second)))
+    {
+        let met: BTreeSet<(usize, usize)> = rows.iter().map(|row| (row[first], row[second])).collect();
+        assert_eq!(met.len(), sizes[first] * sizes[second], "choices {first} and {second}");
+    }
+    assert!(rows.len() < 50, "{} places", rows.len());
+}

@@ -66,10 +66,15 @@ impl Session {
     /// # Errors
     /// In words by cause: no credentials, expired ones, a wrong clock, a wrong account, no region, an engine of our own.
     pub async fn open(spec: &SessionSpec) -> Result<Self, AwsError> {
-        Self::open_with(config::loader(spec).region(config::region(spec).await), spec).await
+        Self::open_with(Self::loader(spec).region(config::region(spec).await), spec).await
     }
 
-    async fn open_with(loader: ConfigLoader, spec: &SessionSpec) -> Result<Self, AwsError> {
+    /// What is read and how it is asked, but for the region.
+    pub(crate) fn loader(spec: &SessionSpec) -> ConfigLoader {
+        config::loader(spec)
+    }
+
+    pub(crate) async fn open_with(loader: ConfigLoader, spec: &SessionSpec) -> Result<Self, AwsError> {
         // AWS's own services refuse a request without a region in many words; so it is asked for first.
         let config = loader.load().await;
         if config.region().is_none() {
@@ -163,3 +168,6 @@ impl fmt::Debug for Session {
         f.debug_struct("Session").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

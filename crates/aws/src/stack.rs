@@ -129,3 +129,6 @@ pub enum Ended<T> {
         state: StackState,
     },
 }
+
+#[cfg(test)]
+mod tests;

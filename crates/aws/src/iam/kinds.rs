@@ -222,7 +222,6 @@ pub(super) const KINDS: &[Kind] = &[
                     "logs:CreateLogGroup",
                     "logs:DeleteLogGroup",
                     "logs:DeleteRetentionPolicy",
-                    "logs:DescribeIndexPolicies",
                     "logs:GetDataProtectionPolicy",
                     "logs:ListTagsForResource",
                     "logs:PutRetentionPolicy",
@@ -230,7 +229,7 @@ pub(super) const KINDS: &[Kind] = &[
                     "logs:UntagResource",
                 ],
             ),
-            (On::Anything, &["logs:DescribeLogGroups"]),
+            (On::Anything, &["logs:DescribeIndexPolicies", "logs:DescribeLogGroups"]),
         ],
     ),
     (

@@ -28,6 +28,7 @@ pub(super) const CALLS: &[Row] = &[
             "cloudformation:DescribeStacks",
             "cloudformation:DescribeEvents",
             "cloudformation:DescribeStackDriftDetectionStatus",
+            "servicequotas:GetAWSDefaultServiceQuota",
             "servicequotas:GetServiceQuota",
             "tag:GetResources",
             "ecs:DescribeTaskDefinition",
@@ -38,6 +39,7 @@ pub(super) const CALLS: &[Row] = &[
             "elasticloadbalancing:DescribeTags",
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",
+            "ec2:DescribeAddresses",
             "ec2:DescribeAvailabilityZones",
             "ec2:DescribeInternetGateways",
             "ec2:DescribeNatGateways",
@@ -123,7 +125,6 @@ pub(super) const CALLS: &[Row] = &[
     row(Level::Deploy, On::Labelled, &["ecs:ListTagsForResource", "ecs:TagResource", "ecs:UntagResource"]),
     row(Level::Deploy, On::PassedRoles, &["iam:PassRole"]),
     // Making and removing the place, and the service with it.
-    row(Level::Up, On::Anything, &["servicequotas:ListServiceQuotas"]),
     row(
         Level::Up,
         On::Stack,
@@ -142,6 +143,8 @@ pub(super) const CALLS: &[Row] = &[
     ),
     row(Level::Up, On::Service, &["ecs:CreateService", "ecs:DeleteService"]),
     row(Level::Up, On::Cluster, &["ecs:CreateCluster"]),
+    // What was started by hand in the cluster keeps it from going.
+    row(Level::Up, On::Tasks, &["ecs:StopTask"]),
     row(Level::Up, On::TaskDefinitions, &["ecs:DeleteTaskDefinitions"]),
     row(Level::Up, On::Repository, &["ecr:BatchDeleteImage"]),
     row(Level::Up, On::Balancers, &["elasticloadbalancing:ModifyLoadBalancerAttributes"]),

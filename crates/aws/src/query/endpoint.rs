@@ -61,10 +61,9 @@ pub(super) fn resolve(config: &SdkConfig, service: Service) -> String {
     let own = ServiceConfigKey::builder().service_id(service.id()).profile("endpoint_url").env("AWS_ENDPOINT_URL");
     let own = own.build().ok().and_then(|key| config.service_config()?.load_config(key));
     // An endpoint set in code beats the environment, as it does in the SDK.
-    let url = match config.get_origin("endpoint_url").is_client_config() {
-        true => config.endpoint_url().map(str::to_owned),
-        false => own.or_else(|| config.endpoint_url().map(str::to_owned)),
-    };
+    let of_all = config.endpoint_url().map(str::to_owned);
+    let is_set_in_code = config.get_origin("endpoint_url").is_client_config();
+    let url = if is_set_in_code { of_all } else { own.or(of_all) };
     let url = url.unwrap_or_else(|| aws_url(service, config.region().map_or("us-east-1", AsRef::as_ref)));
     if url.trim_start_matches("https://").trim_start_matches("http://").contains('/') { url } else { format!("{url}/") }
 }
@@ -109,7 +108,7 @@ pub(super) fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            escaped.extend(["%", &format!("{byte:02X}")]);
         }
     }
     escaped

@@ -20,10 +20,10 @@ use crate::session::SessionSpec;
 
 /// A TCP connection to a region on the other side of the world takes a third of a second.
 const CONNECT: Duration = Duration::from_secs(5);
-/// One try of one call; CreateChangeSet with a large template takes a few seconds.
+/// One try of one call; `CreateChangeSet` with a large template takes a few seconds.
 const ATTEMPT: Duration = Duration::from_secs(20);
 /// One call with all its tries.
-const OPERATION: Duration = Duration::from_secs(60);
+const OPERATION: Duration = Duration::from_mins(1);
 /// Throttling is ordinary on a busy account: more tries than the SDK's 3.
 const ATTEMPTS: u32 = 6;
 /// The longest pause between two tries.

@@ -11,7 +11,7 @@ use crate::error::{AwsError, innermost};
 use crate::session::{SessionSpec, config};
 
 /// How long credentials may take: a credential process may ask a person for a touch.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Where the SDK looks, in this order.
 const TRIED: &str = "environment, profile `{profile}`, web identity, container, instance metadata";
 

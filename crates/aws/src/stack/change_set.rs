@@ -1,6 +1,8 @@
 //! A change set: what CloudFormation would change, asked before it is allowed to.
 
-use aws_sdk_cloudformation::types::{Capability, Change, ChangeSetStatus, ChangeSetType, ResourceChange, Tag};
+use aws_sdk_cloudformation::types::{
+    self, Capability, Change, ChangeAction, ChangeSetStatus, ChangeSetType, ResourceAttribute, ResourceChange, Tag,
+};
 use gimmetime_clock::source;
 
 use crate::error::{AwsError, refused};
@@ -145,13 +147,13 @@ pub(super) fn tags(wanted: &Wanted, current: Option<&StackView>) -> Vec<Tag> {
 fn planned(change: &ResourceChange) -> PlannedChange {
     let mut properties: Vec<String> = Vec::new();
     for target in change.details().iter().filter_map(|detail| detail.target()) {
-        let name = target.name().or(target.attribute().map(|attribute| attribute.as_str()));
+        let name = target.name().or(target.attribute().map(ResourceAttribute::as_str));
         properties.extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
     }
     properties.sort();
     properties.dedup();
     PlannedChange {
-        action: match change.action().map(|action| action.as_str()) {
+        action: match change.action().map(ChangeAction::as_str) {
             Some("Add") => PlannedAction::Add,
             Some("Modify") => PlannedAction::Modify,
             Some("Remove") => PlannedAction::Remove,
@@ -160,7 +162,7 @@ fn planned(change: &ResourceChange) -> PlannedChange {
         logical_id: change.logical_resource_id().unwrap_or_default().to_owned(),
         kind: change.resource_type().unwrap_or_default().to_owned(),
         physical_id: change.physical_resource_id().filter(|id| !id.is_empty()).map(str::to_owned),
-        replacement: match change.replacement().map(|replacement| replacement.as_str()) {
+        replacement: match change.replacement().map(types::Replacement::as_str) {
             Some("True") => Replacement::Yes,
             Some("Conditional") => Replacement::Maybe,
             _ => Replacement::No,

@@ -7,12 +7,12 @@ use crate::session::Session;
 use crate::stack::{FailedResource, PlaceRun, StuckResource};
 
 /// Images that ECR deletes in one call.
-const IMAGES_AT_ONCE: usize = 100;
+const IMAGES_AT_ONCE: i32 = 100;
 /// Pages that are emptied at most in one go: 100,000 images, 1,000 tasks.
 const MAX_ROUNDS: usize = 1000;
 
 /// What keeps a resource from going.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Obstacle {
     /// A repository with images in it.
     Images,
@@ -107,7 +107,7 @@ pub(super) async fn empty_repository(session: &Session, repository: &str) -> Res
     const DOING: &str = "empty the repository";
     let mut n = 0;
     for _ in 0..MAX_ROUNDS {
-        let call = session.ecr().list_images().repository_name(repository).max_results(IMAGES_AT_ONCE as i32);
+        let call = session.ecr().list_images().repository_name(repository).max_results(IMAGES_AT_ONCE);
         let reply = match call.send().await.map_err(|error| refused(DOING, session.endpoint(), error)) {
             Err(error) if error.has_code("RepositoryNotFoundException") => return Ok(n),
             reply => reply?,

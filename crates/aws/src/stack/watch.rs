@@ -171,7 +171,7 @@ impl<'a> Watch<'a> {
     async fn look(&mut self) -> Result<Option<StackView>, AwsError> {
         let stack = find(self.session, &self.stack_id).await?.filter(|stack| stack.state != StackState::DeleteComplete);
         for event in self.new_events().await? {
-            self.take(event);
+            self.take(&event);
         }
         if let Some(stack) = &stack {
             self.state = stack.state.clone();
@@ -223,12 +223,12 @@ impl<'a> Watch<'a> {
                 && event.logical_resource_id() == Some(self.name.as_str()))
     }
 
-    fn take(&mut self, event: StackEvent) {
+    fn take(&mut self, event: &StackEvent) {
         self.has_begun = true;
         self.seen.insert(event.event_id().unwrap_or_default().to_owned());
         let status = event.resource_status().map_or("", |status| status.as_str());
         let reason = event.resource_status_reason().unwrap_or_default();
-        if self.is_about_stack(&event) {
+        if self.is_about_stack(event) {
             if status.ends_with("ROLLBACK_IN_PROGRESS") && !self.is_rolling_back {
                 self.is_rolling_back = true;
                 let reason = self
