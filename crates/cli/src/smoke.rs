@@ -223,7 +223,7 @@ impl Trial {
     }
 
     /// Whether it has a handler for SIGTERM, or waits for it otherwise. The first process of a container does not get a
-    /// signal that it does nothing about (pid_namespaces(7)): every stop would take the whole stop timeout.
+    /// signal that it does nothing about (`pid_namespaces(7)`): every stop would take the whole stop timeout.
     fn hears_sigterm(&self) -> Result<(), Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).unwrap_or_default();
         let mask = |name: &str| {
@@ -295,5 +295,5 @@ fn last_line(output: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| plain(line))
+    text.lines().rev().find(|line| !line.trim().is_empty()).map(plain)
 }

@@ -10,9 +10,12 @@ mod env;
 mod failing_releases;
 mod foreign;
 mod http;
+mod image;
+mod image_push;
 mod life;
 
 mod clients;
 mod place;
 mod program;
 mod readme;
+mod registry;

@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::image::Image;
 use crate::layout::LayoutError;
 use crate::manifest::{Index, annotation, to_json};
-use crate::reference::LOCALHOST;
+use crate::reference::{LOCALHOST, Reference};
 use crate::ustar;
 
 /// What a layout of this kind says of itself.
@@ -33,10 +33,12 @@ impl Image {
     ///
     /// Docker and podman show it as `localhost/gimmetime:0.1.0`.
     pub fn write_archive(&self, reference: Option<&str>, mut out: impl Write) -> io::Result<()> {
-        let name = reference.map(|reference| match reference.contains('/') {
-            true => reference.to_owned(),
-            false => format!("{LOCALHOST}/{reference}"),
-        });
+        // Docker takes a name without a host for one of Docker Hub.
+        let has_host = |reference: &str| reference.parse::<Reference>().is_ok();
+        let with_host = |reference: &str| {
+            if has_host(reference) { reference.to_owned() } else { format!("{LOCALHOST}/{reference}") }
+        };
+        let name = reference.map(with_host);
         let mut append = |name: &str, bytes: &[u8]| ustar::append(&mut out, name, ustar::Mode::Data, bytes);
         append("oci-layout", MARKER.as_bytes())?;
         append("index.json", &to_json(&self.index(reference, name.as_deref())))?;

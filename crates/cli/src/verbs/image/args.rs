@@ -83,8 +83,7 @@ pub(crate) struct Save {
     pub(crate) path: Option<String>,
 }
 
-/// How to reach a registry. Without a user name: $GIMMETIME_REGISTRY_USER and $GIMMETIME_REGISTRY_PASSWORD, then the files
-/// of docker and podman.
+/// How to reach a registry.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Reach {
     /// Trust the certificates in this PEM file too
@@ -93,12 +92,13 @@ pub(crate) struct Reach {
     /// Speak plain http, beyond loopback too
     #[arg(long, conflicts_with = "ca")]
     pub(crate) insecure: bool,
-    /// The user at the registry [default: $GIMMETIME_REGISTRY_USER, else what docker or podman have stored]
+    /// The user at the registry
     #[arg(
         long,
         value_name = "NAME",
         requires = "password_stdin",
-        help = "The user at the registry [default: $GIMMETIME_REGISTRY_USER, else what docker or podman have stored]"
+        help = "The user at the registry [default: $GIMMETIME_REGISTRY_USER with $GIMMETIME_REGISTRY_PASSWORD, else what AWS \
+                gives for its own registries, else what docker or podman have stored]"
     )]
     pub(crate) username: Option<String>,
     /// Read the password from standard input

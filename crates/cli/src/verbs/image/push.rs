@@ -81,14 +81,7 @@ impl Order {
         let mut tags: Vec<String> = args.reference.tag.iter().chain(&args.tags).cloned().collect();
         tags.sort();
         tags.dedup();
-        let attached = match args.sbom {
-            true => Some(Attached {
-                media_type: SBOM_TYPE.to_owned(),
-                bytes: chosen.sbom()?.1,
-                annotations: BTreeMap::new(),
-            }),
-            false => None,
-        };
+        let attached = if args.sbom { Some(attachment(chosen)?) } else { None };
         let by_digest = Reference { tag: None, digest: Some(digest.clone()), ..args.reference.clone() };
         let registry = Registry::open(&by_digest, access).map_err(|error| registry_failed(&error, Exit::Failed))?;
         Ok(Self { registry, image, tags, attached })
@@ -126,6 +119,12 @@ impl Order {
             }
         }
     }
+}
+
+/// What is in the image, to be found beside it.
+fn attachment(chosen: &Chosen) -> Result<Attached, Failure> {
+    let (_, bytes) = chosen.sbom()?;
+    Ok(Attached { media_type: SBOM_TYPE.to_owned(), bytes, annotations: BTreeMap::new() })
 }
 
 /// Runs what waits for the network, away from the one thread that hears signals.

@@ -22,7 +22,7 @@ const NO_KEYS: [(&str, Option<&str>); 2] = [("AWS_ACCESS_KEY_ID", None), ("AWS_S
 #[test]
 fn without_credentials_only_the_first_plan_can_be_made() {
     let cloud = Cloud::new();
-    for args in [&["up", "--yes"][..], &["status"], &["deploy"], &["ls"], &["down", "--yes", "--name", "x"]] {
+    for args in [&["up", "--yes"][..], &["status"], &["deploy"], &["ls"], &["down", "--yes", "--name", "xx"]] {
         let ran = cloud.with(args, &NO_KEYS);
         ran.ends(2).says("error: no AWS credentials").says("hint: ").says("AWS_PROFILE");
     }
@@ -46,7 +46,7 @@ fn another_account_than_the_targets_is_never_touched() {
     let cloud = Cloud::new();
     let settings = std::fs::read_to_string(cloud.folder().join("gimmetime.toml")).unwrap();
     cloud.file("gimmetime.toml", &settings.replace(ACCOUNT, "123456789012"));
-    for args in [&["up", "--yes"][..], &["plan"], &["deploy"], &["down", "--yes", "--name", "x"]] {
+    for args in [&["up", "--yes"][..], &["plan"], &["deploy"], &["down", "--yes", "--name", "xx"]] {
         let ran = cloud.run(args);
         ran.ends(2).says("error: wrong account").says("belong to 000000000000, the target says 123456789012");
     }
@@ -61,8 +61,13 @@ fn an_engine_of_our_own_is_not_taken_for_aws() {
     let exports = place.exports();
     let left_in_the_shell: Vec<_> =
         exports.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+    // The target's own region is another than the engine's.
+    cloud.with(&["scale", "4"], &left_in_the_shell).ends(2).says("does not accept the credentials");
+    let settings = format!("name = \"{}\"\n[targets.production]\naws = {{}}\n", cloud.name);
+    cloud.file("gimmetime.toml", &settings);
     let ran = cloud.with(&["scale", "4"], &left_in_the_shell);
     ran.ends(2).says("is a gimmetime engine").says("gimmetime env --unset");
+    assert_eq!(place.tasks().len(), 2);
 }
 
 #[test]
@@ -71,7 +76,6 @@ fn a_name_or_a_template_that_aws_would_refuse_is_refused_before_anybody_is_asked
     for (name, words) in [("a", "too short for a repository on AWS"), ("a--b", "two hyphens in a row")] {
         cloud.run(&["up", "--yes", "--name", name]).ends(2).says(words);
     }
-    let tags: Vec<String> = (0..900).map(|n| format!("tag-{n} = \"{}\"", "x".repeat(200))).collect();
     let settings = format!(
         "name = \"{}\"\n[targets.production]\naws = {{ account = \"{ACCOUNT}\", region = \"{REGION}\" }}\n\
          [targets.production.network]\ningress = [{}]\n",
@@ -79,7 +83,6 @@ fn a_name_or_a_template_that_aws_would_refuse_is_refused_before_anybody_is_asked
         (0..900).map(|n| format!("\"10.{}.{}.0/24\"", n / 256, n % 256)).collect::<Vec<_>>().join(", "),
     );
     cloud.file("gimmetime.toml", &settings);
-    assert_eq!(tags.len(), 900);
     for verb in [&["up", "--yes"][..], &["plan"], &["template"]] {
         let ran = cloud.run(verb);
         ran.ends(2);
@@ -125,7 +128,7 @@ fn a_balancer_that_cannot_be_reached_proves_nothing() {
     up.ends(0).says("2 of 2 healthy").says("? unverified: not to be reached from this machine");
     cloud.settings("", "env = { LOG = \"debug\" }");
     let deploy = from_elsewhere(&["deploy"]);
-    deploy.ends(0).says(" 0 failed").says("unverified (this machine's network)");
+    deploy.ends(0).says("? not verified: none of ").says("the balancer found all healthy");
     from_elsewhere(&["check"]).ends(1).says("no answer from 127.0.0.1:9");
 }
 
