@@ -32,9 +32,9 @@ mod query;
 mod tags;
 
 #[cfg(test)]
-mod place_tests;
-#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use denied::Denied;
 pub use error::{AwsError, DeniedError, StackError};

@@ -45,7 +45,7 @@ pub(crate) fn succeeded(output: &Output) -> String {
 pub(crate) fn read_yaml(texts: &[String]) -> Vec<serde_json::Value> {
     const SCRIPT: &str = "
 import json, sys, yaml
-class Loader(yaml.SafeLoader): pass
+class Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)): pass
 def function(loader, suffix, node):
     name = suffix if suffix in ('Ref', 'Condition') else 'Fn::' + suffix
     if isinstance(node, yaml.ScalarNode):

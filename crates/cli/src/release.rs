@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gimmetime_image::{Layout, LayoutError, Spec, annotation};
+use gimmetime_image::{Image, Layout, LayoutError, Spec, annotation};
 
 use crate::embedded;
 use crate::exit::Failure;
 use crate::settings::{ImageSource, Settings};
+
+/// What executables that are packed here run on, in ECS's words.
+pub(crate) const ARCHITECTURE: &str = "X86_64";
+/// What names an image.
+const IMAGES: &str = "an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`";
 
 /// An image that the engine's store has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,33 @@ pub(crate) struct Packed {
     pub(crate) version: String,
     /// The git commit it was built from, if its folder tells.
     pub(crate) git: Option<String>,
+}
+
+/// What the settings' image is without looking into a registry: its digest, and what it runs on.
+///
+/// # Errors
+/// For an image that is named by a tag: only its registry knows which it is.
+pub(crate) fn named_by_settings(settings: &Settings) -> Result<(Packed, &'static str), Failure> {
+    let digest = match &settings.service.image {
+        ImageSource::Digest(digest) => digest.clone(),
+        ImageSource::Reference(reference) => match &reference.digest {
+            Some(digest) => digest.to_string(),
+            None => {
+                let words = format!("{reference} is named by a tag: only its registry knows which image that is");
+                return Err(Failure::unsure(words).hint("name it by its digest: HOST/REPOSITORY@sha256:…"));
+            }
+        },
+        source => return Ok((build(settings, source)?.1, ARCHITECTURE)),
+    };
+    Ok((Packed { digest, version: "unknown".to_owned(), git: None }, ARCHITECTURE))
+}
+
+/// An image in memory, of `builtin` or a path.
+pub(crate) fn build(settings: &Settings, source: &ImageSource) -> Result<(Image, Packed), Failure> {
+    let (spec, git) = spec(source, settings.service.port)?;
+    let image = gimmetime_image::build(&spec).map_err(|why| Failure::unsure(format!("{source}: {why}")))?;
+    let packed = Packed { digest: image.digest().to_string(), version: spec.version, git };
+    Ok((image, packed))
 }
 
 /// Makes sure that the store has the image, and says which it is. An image that is there is not packed again.
@@ -52,6 +84,10 @@ pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<Stri
         ImageSource::Path(path) => (read(path)?, "service".to_owned(), "local".to_owned(), commit(path)),
         ImageSource::Digest(digest) => {
             return Err(Failure::unsure(format!("{digest} is built already")).hint("pass `builtin` or a path"));
+        }
+        ImageSource::Reference(reference) => {
+            let words = format!("could not read {reference}: an image in a registry runs on AWS only");
+            return Err(Failure::unsure(words).hint(IMAGES));
         }
     };
     let labels = match (source, &git) {
@@ -91,7 +127,7 @@ fn find(digest: &str, layout: &Layout) -> Result<Packed, Failure> {
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| {
         Failure::unsure(format!("could not read the executable {}: {error}", path.display()))
-            .hint("an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`")
+            .hint(IMAGES)
     })
 }
 

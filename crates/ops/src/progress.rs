@@ -12,6 +12,9 @@ use crate::event::{Event, Ledger, Outcome};
 use crate::snapshot::{AttemptView, DeploymentView, RolloutState, ServiceView, Snapshot, TargetView, TaskView};
 use crate::waiting::waiting_for;
 
+/// Failed tasks after which a deployment that is complete and never served is given up: ECS's own least threshold.
+const HOPELESS: usize = 3;
+
 /// What a change is to bring about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Goal {
@@ -301,7 +304,10 @@ impl Tracker {
             GoalKind::Count(_) => Stage::Completed,
             GoalKind::Deployment { id, attempt } => {
                 let line = attempt.as_ref().and_then(|arn| snapshot.attempts.iter().find(|line| line.arn == *arn));
-                line.and_then(by_ledger).unwrap_or_else(|| by_deployments(snapshot, id.as_deref(), self))
+                let failed = self.own(snapshot).is_some_and(|own| own.state == RolloutState::Failed);
+                // One that the breaker stopped was not overtaken: its deployment says so.
+                let told = line.and_then(by_ledger).filter(|stage| *stage != Stage::Superseded || !failed);
+                told.unwrap_or_else(|| by_deployments(snapshot, id.as_deref(), self))
             }
         }
     }
@@ -312,6 +318,12 @@ impl Tracker {
         snapshot.service.primary().is_some_and(|primary| primary.id != *id)
     }
 
+    /// Whether a deployment that is called complete never served, and does nothing but fail: no breaker will end it.
+    fn is_hopeless(&self, serving: bool) -> bool {
+        let is_deployment = matches!(self.goal.kind, GoalKind::Deployment { .. });
+        is_deployment && !serving && !self.told.serves_everyone && HOPELESS <= self.failed.len()
+    }
+
     fn conclude(&mut self, snapshot: &Snapshot, stage: Stage, elapsed: Duration) -> Option<Event> {
         let serving = 0 < snapshot.healthy();
         let (outcome, event) = match stage {
@@ -320,6 +332,10 @@ impl Tracker {
                 let settled = snapshot.tasks.iter().all(|task| !self.is_outgoing(task));
                 let whole = settled && self.told.serves_everyone && self.is_as_wanted(snapshot);
                 // What was completed and then replaced will never be whole again.
+                if !whole && self.is_hopeless(serving) {
+                    self.outcome = Some(Outcome::FailedNotServing);
+                    return Some(Event::Failed { after: elapsed });
+                }
                 if !whole && !self.is_overtaken(snapshot) {
                     return None;
                 }

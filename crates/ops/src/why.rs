@@ -178,11 +178,15 @@ fn ailing(snapshot: &Snapshot) -> Option<u32> {
     ailing.filter(|_| is_wrong(snapshot)).map(|task| task.revision)
 }
 
-/// A fault, want of room, or somebody's deed: all are worth an answer. What a scheduler says it did is not.
+/// A fault, want of room, or somebody's deed, AWS's included: all are worth an answer. What a scheduler says it did is not.
 fn is_failure(task: &TaskView) -> bool {
     let reason = task.stopped_reason.as_deref().unwrap_or_default().to_lowercase();
     let is_planned = PLANNED.iter().any(|words| reason.contains(words));
-    task.has_stopped_badly() || (task.stop_code.as_deref() == Some("UserInitiated") && !is_planned)
+    match task.stop_code.as_deref() {
+        Some("UserInitiated") => !is_planned,
+        Some("SpotInterruption" | "TerminationNotice") => true,
+        _ => task.has_stopped_badly(),
+    }
 }
 
 fn ended(task: &TaskView) -> Option<Timestamp> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gimmetime_image::Digest;
 
 use crate::credentials::Tried;
+use crate::endpoint::is_ecr;
 use crate::location::LocationError;
 use crate::realm::RealmError;
 use crate::receipt::Stage;
@@ -105,7 +106,7 @@ pub enum RegistryError {
     },
     /// The registry asks to come back later, and did so until the last try.
     #[error(
-        "`{registry}` lets nobody {} so often{}", stage.attempt(),
+        "`{registry}` was asked too often to {}{}", stage.attempt(),
         after.map_or(String::new(), |after| format!("\nhint: try again in {} s", after.as_secs()))
     )]
     RateLimited {
@@ -117,7 +118,10 @@ pub enum RegistryError {
         after: Option<Duration>,
     },
     /// No reply, until the last try.
-    #[error("cannot {} at `{registry}`: {fault} (tried {tries} times)", stage.attempt())]
+    #[error(
+        "cannot {} at `{registry}`{}: {fault}{}", stage.attempt(), times(*tries),
+        mend_network(registry, *stage, fault)
+    )]
     Network {
         /// Its host.
         registry: String,
@@ -208,17 +212,63 @@ fn words(code: Option<&str>, message: &str) -> String {
 }
 
 fn mend_credentials(registry: &str, stage: Stage) -> String {
-    if crate::endpoint::is_ecr(registry) {
+    if is_ecr(registry) {
         format!("they may have expired, or lack {}", stage.ecr_actions())
     } else {
         format!("docker login {registry}")
     }
 }
 
+fn times(tries: u32) -> String {
+    if tries == 1 { String::new() } else { format!(", tried {tries} times") }
+}
+
+fn mend_network(registry: &str, stage: Stage, fault: &Fault) -> String {
+    match (fault, stage) {
+        (Fault::Tls(_), _) => {
+            "\nhint: give the registry's certificate authority with --ca FILE, if it has one of its own".to_owned()
+        }
+        (Fault::Connection(_), Stage::StartUpload) if is_ecr(registry) => {
+            "\nhint: it may be that there is no such repository: aws ecr describe-repositories".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
 fn make_repository(registry: &str, repository: &str) -> String {
-    if crate::endpoint::is_ecr(registry) {
+    if is_ecr(registry) {
         format!("aws ecr create-repository --repository-name {repository}")
     } else {
         "make it first, or check its name".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+    #[test]
+    fn a_message_says_what_was_attempted_and_its_last_line_what_to_do() {
+        let network = |stage, fault| RegistryError::Network { registry: ECR.to_owned(), stage, tries: 4, fault };
+        let cut = network(Stage::StartUpload, Fault::Connection("connection reset".to_owned())).to_string();
+        let (words, hint) = cut.split_once("\nhint: ").unwrap();
+        assert_eq!(words, format!("cannot start the upload at `{ECR}`, tried 4 times: connection reset"));
+        assert!(hint.contains("no such repository"), "{hint}");
+        let tls = network(Stage::HeadManifest, Fault::Tls("unknown issuer".to_owned())).to_string();
+        assert!(tls.ends_with("--ca FILE, if it has one of its own"), "{tls}");
+        let missing = RegistryError::RepositoryMissing { registry: ECR.to_owned(), repository: "time".to_owned() };
+        assert!(missing.to_string().ends_with("\nhint: aws ecr create-repository --repository-name time"));
+        let registry = ECR.to_owned();
+        let denied = RegistryError::Denied {
+            registry: registry.clone(),
+            repository: "time".to_owned(),
+            stage: Stage::PutManifest,
+            action: Stage::PutManifest.right(ECR).to_owned(),
+        };
+        assert!(denied.to_string().contains("\nhint: allow ecr:PutImage"), "{denied}");
+        let expired = RegistryError::Unauthorized { registry, stage: Stage::PutManifest, tried: Vec::new() };
+        assert!(expired.to_string().ends_with("they may have expired, or lack ecr:PutImage"), "{expired}");
     }
 }

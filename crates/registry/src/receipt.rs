@@ -193,3 +193,17 @@ impl Stage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_is_named_as_its_registry_names_it() {
+        let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        assert_eq!(Stage::PutManifest.right(ecr), "ecr:PutImage");
+        assert_eq!(Stage::StartUpload.right(ecr), "ecr:InitiateLayerUpload");
+        assert_eq!(Stage::PutManifest.right("ghcr.io"), "push");
+        assert_eq!(Stage::HeadBlob.right("ghcr.io"), "pull");
+    }
+}

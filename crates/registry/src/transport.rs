@@ -37,7 +37,7 @@ pub enum Fault {
     #[error("nothing came within the time limit ({0})")]
     Timeout(String),
     /// The other end cannot prove who it is, or does not speak TLS.
-    #[error("{0}\nhint: give the registry's certificate authority with --ca FILE, if it has one of its own")]
+    #[error("{0}")]
     Tls(String),
     /// It is no HTTP, or more than is read.
     #[error("{0}")]

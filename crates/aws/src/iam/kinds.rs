@@ -24,6 +24,7 @@ pub(super) const KINDS: &[Kind] = &[
                     "ec2:DescribeRouteTables",
                     "ec2:DescribeSecurityGroups",
                     "ec2:DescribeVpcAttribute",
+                    "ec2:DescribeVpcEncryptionControls",
                     "ec2:DescribeVpcs",
                 ],
             ),
@@ -77,7 +78,7 @@ pub(super) const KINDS: &[Kind] = &[
         &[
             (On::Network, &["ec2:AssociateRouteTable", "ec2:ReplaceRouteTableAssociation"]),
             (On::TaggedNetwork, &["ec2:DisassociateRouteTable"]),
-            (On::Anything, &["ec2:DescribeRouteTables"]),
+            (On::Anything, &["ec2:DescribeRouteTables", "ec2:DescribeSubnets"]),
         ],
     ),
     (
@@ -96,7 +97,16 @@ pub(super) const KINDS: &[Kind] = &[
             (On::Network, &["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"]),
             (On::TaggedNetwork, &["ec2:DeleteVpcEndpoints"]),
             // An endpoint with private names makes a hosted zone known to the VPC.
-            (On::Anything, &["ec2:DescribeVpcEndpoints", "route53:AssociateVPCWithHostedZone"]),
+            (
+                On::Anything,
+                &[
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcEndpoints",
+                    "ec2:DescribeVpcs",
+                    "route53:AssociateVPCWithHostedZone",
+                ],
+            ),
         ],
     ),
     (
@@ -116,7 +126,7 @@ pub(super) const KINDS: &[Kind] = &[
                 ],
             ),
             (On::TaggedNetwork, &["ec2:DeleteSecurityGroup"]),
-            (On::Anything, &["ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups"]),
+            (On::Anything, &["ec2:DescribeSecurityGroups"]),
         ],
     ),
     (
@@ -169,6 +179,7 @@ pub(super) const KINDS: &[Kind] = &[
             (
                 On::Anything,
                 &[
+                    "ec2:DescribeVpcs",
                     "elasticloadbalancing:DescribeTags",
                     "elasticloadbalancing:DescribeTargetGroupAttributes",
                     "elasticloadbalancing:DescribeTargetGroups",
@@ -188,11 +199,16 @@ pub(super) const KINDS: &[Kind] = &[
                     "elasticloadbalancing:DeleteListener",
                     "elasticloadbalancing:ModifyListener",
                     "elasticloadbalancing:ModifyListenerAttributes",
+                    "elasticloadbalancing:RemoveTags",
                 ],
             ),
             (
                 On::Anything,
-                &["elasticloadbalancing:DescribeListenerAttributes", "elasticloadbalancing:DescribeListeners"],
+                &[
+                    "elasticloadbalancing:DescribeListenerAttributes",
+                    "elasticloadbalancing:DescribeListeners",
+                    "elasticloadbalancing:DescribeTags",
+                ],
             ),
         ],
     ),
@@ -210,7 +226,7 @@ pub(super) const KINDS: &[Kind] = &[
                     "ecs:UpdateClusterSettings",
                 ],
             ),
-            (On::Labelled, &["ecs:TagResource", "ecs:UntagResource"]),
+            (On::Labelled, &["ecs:ListTagsForResource", "ecs:TagResource", "ecs:UntagResource"]),
         ],
     ),
     (
@@ -271,6 +287,7 @@ pub(super) const KINDS: &[Kind] = &[
                     "iam:UntagRole",
                     "iam:UpdateAssumeRolePolicy",
                     "iam:UpdateRole",
+                    "iam:UpdateRoleDescription",
                 ],
             ),
         ],

@@ -143,6 +143,8 @@ pub(super) const CALLS: &[Row] = &[
     ),
     row(Level::Up, On::Service, &["ecs:CreateService", "ecs:DeleteService"]),
     row(Level::Up, On::Cluster, &["ecs:CreateCluster"]),
+    // What was started by hand in the cluster keeps it from going.
+    row(Level::Up, On::Tasks, &["ecs:StopTask"]),
     row(Level::Up, On::TaskDefinitions, &["ecs:DeleteTaskDefinitions"]),
     row(Level::Up, On::Repository, &["ecr:BatchDeleteImage"]),
     row(Level::Up, On::Balancers, &["elasticloadbalancing:ModifyLoadBalancerAttributes"]),

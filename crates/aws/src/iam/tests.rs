@@ -124,6 +124,91 @@ fn every_kind_of_resource_that_a_template_can_hold_has_its_row() {
     assert_eq!(known, held.iter().map(String::as_str).collect());
 }
 
+/// What CloudFormation's schemas name beside, and why nothing here needs it.
+const NOT_NEEDED: [(&str, &[&str]); 8] = [
+    ("keys of one's own", &["kms:", "logs:AssociateKmsKey", "logs:DisassociateKmsKey"]),
+    (
+        "policies for log groups, indexes, data protection",
+        &[
+            "logs:PutResource",
+            "logs:DeleteResource",
+            "logs:PutIndex",
+            "logs:DeleteIndex",
+            "logs:PutData",
+            "logs:DeleteData",
+            "logs:PutBearer",
+            "logs:PutLogGroupDel",
+            "logs:DescribeResource",
+            "logs:CreateLogDelivery",
+            "firehose:",
+            "s3:",
+        ],
+    ),
+    ("policies of repositories", &["ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy"]),
+    (
+        "policies beside a role, and the way out of its boundary",
+        &["iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:DeleteRolePermissionsBoundary"],
+    ),
+    ("a rule's role: log groups need none", &["iam:PassRole"]),
+    ("what an account has once for all", &["ecs:PutAccountSetting", "iam:CreateServiceLinkedRole"]),
+    (
+        "kinds of networks and addresses that are not made",
+        &[
+            "vpc-lattice:",
+            "vpce:",
+            "ec2:AttachVpnGateway",
+            "ec2:DetachVpnGateway",
+            "ec2:CreateVpcEncryptionControl",
+            "ec2:ModifyVpcTenancy",
+            "ec2:AssociateSubnetCidrBlock",
+            "ec2:DisassociateSubnetCidrBlock",
+            "ec2:AssociateNat",
+            "ec2:DisassociateNat",
+            "ec2:AssignPrivateNat",
+            "ec2:UnassignPrivateNat",
+            "ec2:DescribeIpamPools",
+            "ec2:DescribeInstances",
+        ],
+    ),
+    (
+        "targets, capacity, pools and logins that the stack does not set",
+        &[
+            "elasticloadbalancing:RegisterTargets",
+            "elasticloadbalancing:DeregisterTargets",
+            "elasticloadbalancing:ModifyCapacityReservation",
+            "elasticloadbalancing:ModifyIpPools",
+            "cognito-idp:",
+        ],
+    ),
+];
+
+#[test]
+fn each_row_has_what_cloudformation_says_it_does() {
+    // cfn-lint brings CloudFormation's own schemas, which name the permissions of each kind.
+    const SCRIPT: &str = "
+import glob, json, os, sys, cfnlint
+told, asked = {}, json.load(sys.stdin)
+for path in glob.glob(os.path.join(os.path.dirname(cfnlint.__file__), 'data', 'schemas', 'resources', '*.json')):
+    schema = json.load(open(path))
+    if schema.get('typeName') in asked:
+        handlers = schema['handlers']
+        told[schema['typeName']] = sorted({one for verb in ('create', 'read', 'update', 'delete')
+                                           for one in handlers.get(verb, {}).get('permissions', [])})
+print(json.dumps(told))
+";
+    let kinds: Vec<&str> = kinds::KINDS.iter().map(|(kind, _)| *kind).collect();
+    let told: BTreeMap<String, Vec<String>> =
+        serde_json::from_str(&python(linter("python"), SCRIPT, &json!(kinds).to_string())).unwrap();
+    for (kind, actions) in kinds::KINDS {
+        let row: BTreeSet<&str> = actions.iter().flat_map(|(_, actions)| *actions).copied().collect();
+        let not_needed =
+            |action: &str| NOT_NEEDED.iter().flat_map(|(_, begin)| *begin).any(|begin| action.starts_with(begin));
+        let missing: Vec<&String> =
+            told[*kind].iter().filter(|action| !row.contains(action.as_str()) && !not_needed(action)).collect();
+        assert!(missing.is_empty(), "{kind} lacks {missing:?}");
+    }
+}
+
 /// Rust sources of the rooms that may ask AWS, without tests and without the tables here.
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
@@ -261,7 +346,8 @@ fn calls_are_found_in_whatever_way_they_are_written() {
 }
 
 /// Actions that are newer than the linters' list of them.
-const NEWER_THAN_THE_LIST: [&str; 2] = ["cloudformation:DescribeEvents", "ecs:StopServiceDeployment"];
+const NEWER_THAN_THE_LIST: [&str; 3] =
+    ["cloudformation:DescribeEvents", "ec2:DescribeVpcEncryptionControls", "ecs:StopServiceDeployment"];
 
 #[test]
 fn every_action_exists_and_can_be_limited_as_it_is() {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gimmetime_ops::{FIRST_COUNT, ServiceSpec};
+use gimmetime_ops::fargate::{DROPPED_CAPABILITIES, GRACE_SECONDS, LOG_BUFFER, PLATFORM_VERSION};
+use gimmetime_ops::{CONTAINER, FIRST_COUNT, ServiceSpec};
 
 use crate::spec::PlaceSpec;
 
@@ -16,6 +17,8 @@ pub(super) fn fragment(spec: &PlaceSpec, wiring: &Wiring, service: &ServiceSpec,
     let command: Vec<String> = service.command.iter().map(|word| scalar(word)).collect();
     let command = if command.is_empty() { Vec::new() } else { vec![format!("Command: {}", list(&command))] };
     let after: Vec<String> = ["Listener".to_owned()].into_iter().chain(wiring.tasks_after.clone()).collect();
+    let threshold = service.rollout.failures.iter();
+    let threshold = threshold.map(|count| format!("ThresholdConfiguration: {{Type: COUNT, Value: {count}}}")).collect();
     let mut environment = service.env.clone();
     environment.insert("PORT".to_owned(), service.port.to_string());
     let environment = environment.iter().map(|(name, value)| (name, scalar(value))).collect();
@@ -23,6 +26,11 @@ pub(super) fn fragment(spec: &PlaceSpec, wiring: &Wiring, service: &ServiceSpec,
         |reference: &String| secret::read(reference).map_or_else(|_| scalar(reference), |read| read.value_from());
     let secrets = service.secrets.iter().map(|(name, reference)| (name, value_from(reference))).collect();
     let values = values(spec, wiring)
+        .text("container", CONTAINER)
+        .yaml("dropped-capabilities", DROPPED_CAPABILITIES)
+        .yaml("log-buffer", LOG_BUFFER)
+        .yaml("platform-version", PLATFORM_VERSION)
+        .yaml("grace", GRACE_SECONDS)
         .yaml("execution-role", execution_role(spec))
         .yaml("task-role", task_role(spec))
         .text("cpu", &service.size.cpu.to_string())
@@ -39,6 +47,7 @@ pub(super) fn fragment(spec: &PlaceSpec, wiring: &Wiring, service: &ServiceSpec,
         .yaml("count", service.count.unwrap_or(FIRST_COUNT))
         .yaml("min-healthy", service.rollout.min_healthy_percent)
         .yaml("max-percent", service.rollout.max_percent)
+        .lines("threshold", threshold)
         .yaml("assign-public-ip", if wiring.public_ip { "ENABLED" } else { "DISABLED" });
     fill(include_str!("fragments/service.yaml"), &values)
 }

@@ -5,6 +5,7 @@
 mod aws;
 mod bad_input;
 mod bad_moments;
+mod cloud;
 mod env;
 mod failing_releases;
 mod foreign;

@@ -313,3 +313,48 @@ fn a_task_that_became_healthy_is_no_evidence_and_a_dead_one_has_no_target() {
     tracker.observe(&rolling().task(NEW, "STOPPED", "unhealthy").0, seconds(2));
     assert!(tracker.unhealthy().is_empty());
 }
+
+#[test]
+fn a_deployment_that_is_called_complete_and_only_fails_is_given_up() {
+    let mut tracker = tracker(None);
+    let complete = |failed: usize| {
+        let alone = Fixture::new(2).deployment(NEW, true, RolloutState::Completed).task(NEW, "RUNNING", "initial");
+        (0..failed).fold(alone, |fixture, _| fixture.failed_task(NEW)).0
+    };
+    tracker.observe(&complete(2), seconds(1));
+    assert_eq!(tracker.outcome(), None);
+    tracker.observe(&complete(3), seconds(2));
+    assert_eq!(tracker.outcome(), Some(Outcome::FailedNotServing));
+}
+
+#[test]
+fn one_that_the_breaker_stopped_has_failed_and_was_not_overtaken() {
+    let mut tracker = tracker(Some("mine"));
+    let stopped = Fixture::new(2).deployment(NEW, true, RolloutState::Failed).attempt("STOPPED").failed_task(NEW);
+    tracker.observe(&stopped.0, seconds(1));
+    assert_eq!(tracker.outcome(), Some(Outcome::FailedNotServing));
+}
+
+#[test]
+fn an_answer_that_shows_what_was_before_says_nothing_yet() {
+    let goal = Goal { kind: GoalKind::Deployment { id: Some(NEW.to_owned()), attempt: None }, revision: 2 };
+    let before = Fixture::new(2).deployment(OLD, true, RolloutState::Completed).task(OLD, "RUNNING", "healthy");
+    let mut tracker = Tracker::since(goal, Before::of(&before.0.service));
+    tracker.observe(&before.0, seconds(1));
+    assert_eq!(tracker.outcome(), None);
+    // Something else than before and than ours: somebody was faster.
+    let other = Fixture::new(2).deployment("ecs-svc/3", true, RolloutState::InProgress);
+    tracker.observe(&other.0, seconds(2));
+    assert_eq!(tracker.outcome(), Some(Outcome::Superseded));
+}
+
+#[test]
+fn tasks_that_do_not_say_whose_they_are_are_told_by_when_they_were_made() {
+    let mut tracker = tracker(None);
+    let mut again = rolling().task(NEW, "RUNNING", "healthy").task(NEW, "RUNNING", "healthy").0;
+    again.service.deployments[0].created_at = Some(Timestamp::from_secs(100));
+    for (task, made) in again.tasks.iter_mut().zip([99, 100]) {
+        (task.deployment, task.created_at) = (None, Some(Timestamp::from_secs(made)));
+    }
+    assert_eq!(tracker.observe(&again, seconds(1)), [Event::Started { n: 1, of: 2 }, Event::Healthy { n: 1, of: 2 }]);
+}

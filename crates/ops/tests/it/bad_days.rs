@@ -88,3 +88,21 @@ async fn a_service_comes_back_after_it_was_deleted_and_goes_on_with_its_numbers(
     assert_eq!((again.action, again.rollout.to, again.rollout.outcome), (UpAction::Created, 1, Outcome::Done));
     delete(&made.place, Releases::Delete, &run().0).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_release_that_only_fails_is_given_up_explained_and_replaced() {
+    let made = Made::new();
+    let place = &made.place;
+    let up = up_service(place, &made.spec(&[("MODE", "exit")]), &run().0).await.unwrap();
+    let cause = up.rollout.cause.unwrap();
+    assert_eq!((up.rollout.outcome, cause.cause), (Outcome::FailedNotServing, Cause::ExitsAtStart(3)), "{cause:#?}");
+    assert!(up.rollout.tally.is_none(), "nothing served that could be asked");
+    let Answer::Wrong(now) = why(place, Question::Now).await.unwrap() else { panic!("nothing is wrong") };
+    assert_eq!(now.cause, Cause::ExitsAtStart(3), "{now:#?}");
+    let Deployed::Rolled(mended) = deploy(place, &made.spec(&[]), DeployMode::WhenChanged, &run().0).await.unwrap()
+    else {
+        panic!("unchanged")
+    };
+    assert_eq!((mended.to, mended.outcome), (2, Outcome::Done), "{mended:#?}");
+    delete(place, Releases::Delete, &run().0).await.unwrap();
+}

@@ -84,9 +84,9 @@ fn read(path: &Path) -> Result<Option<AuthFile>, String> {
 
 /// A key as a reference has its registry: older tools wrote addresses.
 fn normal(key: &str) -> &str {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let key = key.trim_end_matches('/');
-    key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key)
+    let Some(address) = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")) else { return key };
+    let address = address.trim_end_matches('/');
+    address.strip_suffix("/v1").or_else(|| address.strip_suffix("/v2")).unwrap_or(address)
 }
 
 impl Entry {

@@ -214,7 +214,7 @@ fn a_registry_that_claims_another_digest_is_not_believed() {
         let pushed = push(&registry);
         match pushed.error() {
             RegistryError::DigestMismatch { what: damaged, found, .. } => {
-                assert_eq!((*damaged, found.as_str()), (what, other))
+                assert_eq!((*damaged, found.as_str()), (what, other));
             }
             error => panic!("{error:?}"),
         }
@@ -242,5 +242,5 @@ fn an_endless_complaint_is_not_read_to_its_end() {
     let registry = registry(Profile::Spec);
     registry.fault(Fault::at("POST", "/uploads/", Act::Answer(Response::new(400).body(vec![b'x'; 10 << 20]))).times(2));
     let pushed = push(&registry);
-    assert!(matches!(pushed.error(), RegistryError::Refused { status: 400, message, .. } if message.len() < 1000));
+    assert!(matches!(pushed.error(), RegistryError::Refused { status: 400, message, .. } if message.is_empty()));
 }

@@ -263,6 +263,17 @@ fn elsewhere_it_is_listed_under_a_tag_beside_what_is_listed_already() {
 }
 
 #[test]
+fn what_is_listed_already_is_not_listed_twice() {
+    let registry = FaultRegistry::start(Store::new(Profile::Ghcr));
+    let first = push_all(&registry, access(), &image(), &["v1"], Some(&bill())).receipt().attached.clone().unwrap();
+    // Its manifest was lost, and is named by the index still.
+    registry.store.state.lock().unwrap().manifests.remove(first.manifest.as_str());
+    let again = push_all(&registry, access(), &image(), &["v1"], Some(&bill()));
+    assert_eq!(again.receipt().attached.as_ref(), Some(&first));
+    assert_eq!(registry.count("PUT", "/manifests/sha256-"), 1);
+}
+
+#[test]
 fn where_that_tag_cannot_be_changed_the_push_goes_on_and_says_so() {
     let registry =
         FaultRegistry::start(Store { immutable: Immutable::Refuses(400, "TAG_INVALID"), ..Store::new(Profile::Ghcr) });

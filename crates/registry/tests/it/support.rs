@@ -74,7 +74,7 @@ impl Pushed {
 
     #[track_caller]
     pub(crate) fn error(&self) -> &RegistryError {
-        self.result.as_ref().err().expect("the push should have failed")
+        self.result.as_ref().expect_err("the push should have failed")
     }
 
     /// How often something was tried again.

@@ -84,7 +84,7 @@ pub(crate) struct Save {
 }
 
 /// How to reach a registry.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Reach {
     /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE")]

@@ -12,8 +12,8 @@ mod verify;
 
 use std::path::Path;
 
-use gimmetime_image::{Digest, Entry, Layout, annotation, sbom};
-use gimmetime_registry::RegistryError;
+use gimmetime_image::{Digest, Entry, Layout, Reference, annotation, sbom};
+use gimmetime_registry::{Access, Provider, RegistryError};
 use tokio::signal::unix::SignalKind;
 
 use crate::embedded;
@@ -40,6 +40,15 @@ pub(crate) async fn run(
         Image::Verify(args) => verify::run(args, &context.settings, environment, printer).await,
         Image::Save(args) => save::run(args, &context.settings, printer),
     }
+}
+
+/// How the registry of `reference` is reached where no flag says; `provider` knows that registry, if anybody does.
+pub(crate) fn access(
+    reference: &Reference,
+    environment: &Environment,
+    provider: Option<Provider>,
+) -> Result<Access, Failure> {
+    reach::access(&args::Reach::default(), reference, environment, provider)
 }
 
 /// An image that a store has.
@@ -116,7 +125,7 @@ async fn until_interrupted<T>(work: impl Future<Output = T>) -> Result<Ended<T>,
 
 /// A failure of a registry, as a failure of the command, which ends with `exit` unless the usage was wrong. The last line
 /// of such an error may be a hint.
-fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
+pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
     let words = error.to_string();
     let (words, hint) = match words.split_once("\nhint: ") {
         Some((words, hint)) => (words.to_owned(), Some(hint.to_owned())),

@@ -55,12 +55,10 @@ impl Response {
     }
 
     pub(super) fn bytes(&self, is_head: bool) -> Vec<u8> {
-        let mut text = format!("HTTP/1.1 {} x\r\nContent-Length: {}\r\n", self.status, self.body.len());
-        for (name, value) in &self.headers {
-            text += &format!("{name}: {value}\r\n");
-        }
-        text += "\r\n";
-        let mut bytes = text.into_bytes();
+        let first = [format!("HTTP/1.1 {} x", self.status), format!("Content-Length: {}", self.body.len())];
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let lines: Vec<String> = first.into_iter().chain(headers).chain([String::new(), String::new()]).collect();
+        let mut bytes = lines.join("\r\n").into_bytes();
         if !is_head {
             bytes.extend(&self.body);
         }

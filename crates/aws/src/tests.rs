@@ -142,6 +142,30 @@ async fn a_place_is_made_changed_and_removed_and_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn the_real_template_is_made_tells_its_outputs_and_leaves_nothing() {
+    let session = session().await;
+    let template = crate::template::template(&spec()).unwrap();
+    let wanted = Wanted::new(&spec(), &template, session.identity());
+    let made = done(apply(&session, &wanted, &run().0).await.unwrap());
+    let outputs = crate::Outputs::read(&made.outputs).unwrap();
+    assert_eq!(outputs.cluster, "web");
+    assert_eq!(outputs.subnets.len(), 2);
+    assert_eq!(session.repository_uri("web").await.unwrap().as_deref(), Some(outputs.repository_uri.as_str()));
+    let again = done(apply(&session, &wanted, &run().0).await.unwrap());
+    assert_eq!(again.change, Change::Unchanged);
+    assert_eq!(preflight(&session, &spec()).await.unwrap().in_the_way(false).count(), 0);
+
+    let found = left(&session).await;
+    for kind in
+        ["VPC", "balancer", "cluster", "log group", "repository", "role", "security group", "stack", "target group"]
+    {
+        assert!(found.iter().any(|item| item.kind == kind), "{kind} is not in {found:?}");
+    }
+    done(destroy(&session, "web", &run().0).await.unwrap());
+    assert_eq!(left(&session).await, []);
+}
+
+#[tokio::test]
 async fn a_protected_place_is_neither_removed_nor_replaced_until_that_is_lifted() {
     let session = session().await;
     let protected = Wanted { protect: true, ..wanted(30) };
