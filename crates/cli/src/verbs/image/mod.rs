@@ -36,8 +36,8 @@ pub(crate) async fn run(
     match image {
         Image::Build(args) => build::run(args, &context.settings, printer),
         Image::Ls => list::run(&context.settings, printer),
-        Image::Push(args) => push::run(args, &context.settings, environment, printer).await,
-        Image::Verify(args) => verify::run(args, &context.settings, environment, printer).await,
+        Image::Push(args) => push::run(args, context, environment, printer).await,
+        Image::Verify(args) => verify::run(args, context, environment, printer).await,
         Image::Save(args) => save::run(args, &context.settings, printer),
     }
 }
@@ -132,9 +132,7 @@ pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
         None => (words, None),
     };
     let hint = hint.or_else(|| match error {
-        RegistryError::NoCredentials { registry, .. } => {
-            Some(format!("docker login {registry}, or set GIMMETIME_REGISTRY_USER and GIMMETIME_REGISTRY_PASSWORD"))
-        }
+        RegistryError::NoCredentials { registry, .. } => Some(ecr::hint(registry)),
         _ => None,
     });
     let is_usage = matches!(
