@@ -5,8 +5,8 @@ use gimmetime_aws::preflight::{Preflight, preflight};
 use gimmetime_aws::stack::{self, Wanted};
 use gimmetime_aws::template::Template;
 use gimmetime_aws::{AwsError, FirstPlan, PlaceSpec, Session, first_plan};
-use gimmetime_ops::three_way::Change;
 use gimmetime_ops::plan_service;
+use gimmetime_ops::three_way::Change;
 use serde_json::{Value, json};
 
 use crate::args::Plan;
@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -
     let outlook = match Session::open(&target::session_spec(place)).await {
         Ok(session) => {
             printer.note(target::heading(&settings.target, session.identity()));
-            Outlook::look(context, settings, place, &session, printer).await?
+            Box::pin(Outlook::look(context, settings, place, &session, printer)).await?
         }
         // What the first `up` would make can be said without asking anybody.
         Err(error @ AwsError::NoCredentials { .. }) => {
@@ -74,7 +74,8 @@ impl Outlook {
         let spec = target::aws_spec(settings, place, session.region());
         let (template, wanted) = target::wanted(session, &spec)?;
         let prepared = Prepared::of(settings, &settings.service.image)?;
-        Self::of(context, settings, session, &Aim { spec, template, wanted, prepared }, printer).await
+        let aim = Aim { spec, template, wanted, prepared };
+        Box::pin(Self::of(context, settings, session, &aim, printer)).await
     }
 
     /// What would be done to reach an aim.
@@ -91,9 +92,10 @@ impl Outlook {
             let plan = first_plan(&aim.spec).map_err(|error| target::template_failed(&error))?;
             return Ok(Self { preflight: Some(preflight), kind: Kind::First(Box::new(plan)) });
         }
-        let follow = PlaceFollow::new(0);
+        let follow = PlaceFollow::new(0, &context.common);
         let run = follow.run();
-        let plan = follow.until_end(stack::plan(session, &aim.wanted, &run), |_| {}, printer).await??;
+        let planning = Box::pin(stack::plan(session, &aim.wanted, &run));
+        let plan = Box::pin(follow.until_end(planning, |_| {}, printer)).await??;
         let service = Self::of_service(context, settings, session, aim, &plan).await?;
         Ok(Self {
             preflight: Some(preflight),
@@ -115,8 +117,7 @@ impl Outlook {
         let mut cloud = Cloud::new(settings, &context.common, session.clone(), aim.spec.clone(), outputs)?;
         let located = aim.prepared.locate(context, session, &repository).await?;
         cloud.launch_on(&located.architecture);
-        let spec =
-            target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
+        let spec = target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
         let made = Change { setting: "service".to_owned(), words: format!("made, with {} tasks", aim.spec.count) };
         Ok(plan_service(&cloud.place, &spec).await?.unwrap_or_else(|| vec![made]))
     }

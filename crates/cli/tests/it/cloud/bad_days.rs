@@ -59,8 +59,7 @@ fn an_engine_of_our_own_is_not_taken_for_aws() {
     let (place, cloud) = (Place::new(), Cloud::new());
     place.must(&["up"]);
     let exports = place.exports();
-    let left_in_the_shell: Vec<_> =
-        exports.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+    let left_in_the_shell: Vec<_> = exports.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
     // The target's own region is another than the engine's.
     cloud.with(&["scale", "4"], &left_in_the_shell).ends(2).says("does not accept the credentials");
     let settings = format!("name = \"{}\"\n[targets.production]\naws = {{}}\n", cloud.name);
