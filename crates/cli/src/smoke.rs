@@ -81,6 +81,8 @@ impl Stage {
     fn set(program: &Program, folder: &Path) -> Result<Self, Failure> {
         let is_root = rustix::process::geteuid().is_root();
         let chroot = CHROOT.into_iter().find(|path| is_root && Path::new(path).exists());
+        // The program starts in another folder than this one.
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let stage = Self { folder: folder.join(format!("smoke-{}", std::process::id())), chroot };
         let write = || {
             fs::create_dir_all(stage.root())?;

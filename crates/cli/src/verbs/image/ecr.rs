@@ -40,9 +40,19 @@ async fn login(spec: &SessionSpec) -> Result<RegistryLogin, AwsError> {
     Session::open(spec).await?.ecr_login().await
 }
 
-/// An error as a part of a sentence.
+/// An error as a part of a sentence, without its hint: the sentence has its own.
 fn one_line(words: &str) -> String {
-    words.lines().collect::<Vec<_>>().join("; ")
+    let words = words.split("\nhint: ").next().unwrap_or_default();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What helps if no credentials for `host` were found.
+pub(super) fn hint(host: &str) -> String {
+    let own = "set GIMMETIME_REGISTRY_USER and GIMMETIME_REGISTRY_PASSWORD";
+    match EcrHost::parse(host) {
+        Some(EcrHost { account, .. }) => format!("export AWS_PROFILE=NAME of account {account}, or {own}"),
+        None => format!("docker login {host}, or {own}"),
+    }
 }
 
 #[cfg(test)]
@@ -61,6 +71,14 @@ mod tests {
         assert_eq!(region("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com").as_deref(), Some("us-east-1"));
         assert_eq!(region("123456789012.dkr-ecr.eu-west-1.on.aws").as_deref(), Some("eu-west-1"));
         assert_eq!(region("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu").as_deref(), Some("eusc-de-east-1"));
+    }
+
+    #[test]
+    fn an_error_of_aws_becomes_a_part_of_a_sentence() {
+        assert_eq!(
+            one_line("no credentials:\n  none\n  here\nhint: export AWS_PROFILE=NAME"),
+            "no credentials: none here"
+        );
     }
 
     #[test]
