@@ -145,12 +145,19 @@ impl Told {
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, ..self })
     }
 
+    /// Returns once one has come.
+    pub(crate) async fn comes(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Whether one has come until now.
     pub(crate) async fn has_come(&mut self) -> bool {
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => true,
-            _ = self.interrupt.recv() => true,
+            () = self.comes() => true,
             () = std::future::ready(()) => false,
         }
     }

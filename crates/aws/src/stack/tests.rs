@@ -234,11 +234,14 @@ async fn an_update_that_failed_because_a_role_is_seconds_old_is_made_once_more()
     let reason = "User: x is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::1:role/web-Role";
     let course = vec![
         look("UPDATE_IN_PROGRESS", &[stack_event("UPDATE_IN_PROGRESS")]),
-        look("UPDATE_ROLLBACK_COMPLETE", &[
-            ("Rule", "AWS::Events::Rule", "CREATE_FAILED", reason),
-            stack_event("UPDATE_ROLLBACK_IN_PROGRESS"),
-            stack_event("UPDATE_ROLLBACK_COMPLETE"),
-        ]),
+        look(
+            "UPDATE_ROLLBACK_COMPLETE",
+            &[
+                ("Rule", "AWS::Events::Rule", "CREATE_FAILED", reason),
+                stack_event("UPDATE_ROLLBACK_IN_PROGRESS"),
+                stack_event("UPDATE_ROLLBACK_COMPLETE"),
+            ],
+        ),
     ];
     let cloud = stack("CREATE_COMPLETE")
         .changes(&[&modify])
@@ -263,7 +266,9 @@ async fn what_is_wrong_before_anything_is_made_is_found_in_the_other_list() {
              <ValidationStatusReason>{reason}</ValidationStatusReason></member>"
         )
     };
-    let events = event("2", "Later", "second") + &event("2", "Logs", "'/gimmetime/web' already exists") + &event("1", "Old", "old");
+    let events = event("2", "Later", "second")
+        + &event("2", "Logs", "'/gimmetime/web' already exists")
+        + &event("1", "Old", "old");
     let aws = Aws::start(nothing().then("CreateStack", course).serve(move |asked| {
         let list = || xml("DescribeEvents", &format!("<OperationEvents>{events}</OperationEvents>"));
         (asked.action == "DescribeEvents").then(list)

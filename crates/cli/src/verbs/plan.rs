@@ -1,17 +1,20 @@
 //! `plan`: what `up` would change on AWS, and what the place costs. Changes nothing.
 
+use std::pin::pin;
+
 use gimmetime_aws::cost::{Price, price};
 use gimmetime_aws::preflight::{Preflight, preflight};
-use gimmetime_aws::stack::{self, Wanted};
+use gimmetime_aws::stack::{self, Pace, PlaceRun, Wanted};
 use gimmetime_aws::template::Template;
 use gimmetime_aws::{AwsError, FirstPlan, PlaceSpec, Session, first_plan};
-use gimmetime_ops::plan_service;
 use gimmetime_ops::three_way::Change;
+use gimmetime_ops::{cancellation, plan_service};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::args::Plan;
 use crate::exit::{Exit, Failure};
-use crate::follow_place::PlaceFollow;
+use crate::follow::Told;
 use crate::render::{Printer, place as render};
 use crate::settings::{AwsPlace, Settings};
 use crate::target::{self, Cloud, Prepared};
@@ -92,10 +95,7 @@ impl Outlook {
             let plan = first_plan(&aim.spec).map_err(|error| target::template_failed(&error))?;
             return Ok(Self { preflight: Some(preflight), kind: Kind::First(Box::new(plan)) });
         }
-        let follow = PlaceFollow::new(0, &context.common);
-        let run = follow.run();
-        let planning = Box::pin(stack::plan(session, &aim.wanted, &run));
-        let plan = Box::pin(follow.until_end(planning, |_| {}, printer)).await??;
+        let plan = Box::pin(planned(context, session, &aim.wanted)).await?;
         let service = Self::of_service(context, settings, session, aim, &plan).await?;
         Ok(Self {
             preflight: Some(preflight),
@@ -151,6 +151,24 @@ impl Outlook {
         };
         value["findings"] = json!(self.preflight.as_ref().map(render::findings_json));
         value
+    }
+}
+
+/// What would change in the stack. Whoever interrupts it waits until nothing of the plan is left on AWS.
+async fn planned(context: &Context, session: &Session, wanted: &Wanted) -> Result<stack::Plan, Failure> {
+    let (canceller, cancel) = cancellation();
+    let pace = Pace { patience: context.common.timeout.unwrap_or(Pace::AWS.patience), ..Pace::AWS };
+    // What happens meanwhile is worth no line.
+    let run = PlaceRun { events: unbounded_channel().0, cancel, pace };
+    let mut told = Told::listen()?;
+    let mut planning = pin!(stack::plan(session, wanted, &run));
+    tokio::select! {
+        plan = &mut planning => Ok(plan?),
+        () = told.comes() => {
+            canceller.cancel();
+            drop(planning.await);
+            Err(Failure::unsure("interrupted; nothing was changed"))
+        }
     }
 }
 

@@ -132,9 +132,7 @@ pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
         None => (words, None),
     };
     let hint = hint.or_else(|| match error {
-        RegistryError::NoCredentials { registry, .. } => {
-            Some(format!("docker login {registry}, or set GIMMETIME_REGISTRY_USER and GIMMETIME_REGISTRY_PASSWORD"))
-        }
+        RegistryError::NoCredentials { registry, .. } => Some(ecr::hint(registry)),
         _ => None,
     });
     let is_usage = matches!(

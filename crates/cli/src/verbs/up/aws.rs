@@ -36,7 +36,6 @@ pub(super) async fn run(
         return Err(Failure::unsure("`--foreground` is for targets on this machine: on AWS nothing needs us to stay"));
     }
     let began = source::mono();
-    let mut told = Told::listen()?;
     // What cannot run is refused before anybody is asked.
     let prepared = Prepared::of(settings, &settings.service.image)?;
     let session = target::open(settings, place, printer).await?;
@@ -46,6 +45,7 @@ pub(super) async fn run(
     let aim = Aim { spec, template, wanted, prepared };
     let outlook = Box::pin(Outlook::of(context, settings, &session, &aim, printer)).await?;
     agree(context, &outlook, printer).await?;
+    let mut told = Told::listen()?;
     let (applied, published) = match apply(context, settings, &session, &aim, printer).await? {
         Ended::Done(made) => made,
         Ended::Detached { state } => return detached(settings, &state, printer),
