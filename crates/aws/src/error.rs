@@ -340,7 +340,7 @@ fn unanswered(doing: &str, endpoint: &str, error: &(dyn Error + 'static)) -> Aws
 }
 
 /// An error and everything that caused it, the outermost first.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+pub(crate) fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     let mut all = vec![error];
     let mut last = error;
     while let Some(source) = last.source() {

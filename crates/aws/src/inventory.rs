@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use gimmetime_clock::Timestamp;
 
+pub(crate) use by_name::log_group_names;
 pub(crate) use by_tag::arns;
 pub use contents::{Contents, contents};
 

@@ -164,7 +164,7 @@ fn leftovers(facts: &Facts) -> Vec<Finding> {
                 Severity::Refusal,
                 format!("the {} {} exists already, outside any stack of ours", item.kind, item.id),
             )
-            .hint(format!("{command}; or choose another --name"))
+            .hint(format!("gimmetime down, if a place of ours left it; else {command}, or choose another --name"))
         }
         kind => finding(Severity::Warning, format!("an earlier try left the {kind} {}", item.id)),
     };

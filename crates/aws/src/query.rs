@@ -6,7 +6,7 @@ mod retry;
 mod xml;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -44,6 +44,11 @@ struct Inner {
     config: SdkConfig,
     connector: std::sync::OnceLock<SharedHttpConnector>,
     credentials: Option<SharedCredentialsProvider>,
+}
+
+/// A moment as the SDK takes it.
+pub(crate) fn system_time(moment: Timestamp) -> SystemTime {
+    UNIX_EPOCH + moment.since(Timestamp::EPOCH).magnitude()
 }
 
 /// One request, before it is signed.
@@ -152,7 +157,7 @@ impl Query {
             .identity(&identity)
             .region(&region)
             .name(ask.service.signing_name())
-            .time(std::time::UNIX_EPOCH + source::wall().since(Timestamp::EPOCH).magnitude())
+            .time(system_time(source::wall()))
             .settings(SigningSettings::default())
             .build()
             .expect("all parameters are given")
@@ -183,3 +188,6 @@ impl Query {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ const CHOICES: [&[fn(&mut PlaceSpec)]; 11] = [
     &[
         |_| {},
         |place| {
-            place.access.ingress = ["203.0.113.0/24", "198.51.100.7/32", "2001:db8::/32"].map(str::to_owned).to_vec()
+            place.access.ingress = ["203.0.113.0/24", "198.51.100.7/32", "2001:db8::/32"].map(str::to_owned).to_vec();
         },
     ],
     &[|_| {}, |place| place.roles.execution = Some("arn:aws:iam::123456789012:role/pull".to_owned())],
@@ -92,8 +92,9 @@ const CHOICES: [&[fn(&mut PlaceSpec)]; 11] = [
     &[
         |_| {},
         |place| {
-            place.tags =
-                [("cost-center", "42"), ("Büro", "Zürich: 1 + 1 = 2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+            place.tags = [("cost-center", "42"), ("Büro", "Zürich: 1 + 1 = 2")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into();
         },
     ],
     &[
@@ -101,7 +102,7 @@ const CHOICES: [&[fn(&mut PlaceSpec)]; 11] = [
         |place| place.secrets = ["ssm:/time/key".to_owned()].into(),
         |place| {
             place.secrets =
-                ["secretsmanager:time/db:user::".to_owned(), "secretsmanager:time/db:password::".to_owned()].into()
+                ["secretsmanager:time/db:user::".to_owned(), "secretsmanager:time/db:password::".to_owned()].into();
         },
         |place| {
             place.secrets = [

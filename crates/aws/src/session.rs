@@ -80,7 +80,7 @@ impl Session {
         if config.region().is_none() {
             return Err(AwsError::NoRegion);
         }
-        let credentials = credentials::obtain(&config, spec).await?;
+        let (config, credentials) = credentials::obtain(&config, spec).await?;
         Self::from_config(&config, &credentials, spec).await
     }
 

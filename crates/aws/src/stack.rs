@@ -16,6 +16,8 @@ mod resources;
 mod apply;
 mod destroy;
 mod obstacle;
+mod protection;
+mod sweep;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) service: String,
     pub(crate) action: String,
     pub(crate) body: String,
+    /// All headers as they came, names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Asked {
@@ -128,6 +130,11 @@ impl Aws {
         aws
     }
 
+    /// Where it listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The next calls of this action are answered so, each once, before anything else answers.
     pub(crate) fn fail(&self, action: &str, replies: impl IntoIterator<Item = Reply>) {
         self.faults.lock().unwrap().entry(action.to_owned()).or_default().extend(replies);
@@ -209,19 +216,21 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Asked> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-            let header = |name: &str| {
-                let line = head.lines().find(|line| line.to_lowercase().starts_with(name))?;
-                Some(line[name.len()..].trim().to_owned())
-            };
-            let length: usize = header("content-length:").and_then(|value| value.parse().ok()).unwrap_or(0);
+            let headers: Vec<(String, String)> = head
+                .lines()
+                .filter_map(|line| line.split_once(':'))
+                .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+                .collect();
+            let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+            let length: usize = header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             if end + 4 + length <= buffer.len() {
                 let body = String::from_utf8_lossy(&buffer[end + 4..end + 4 + length]).into_owned();
                 buffer.drain(..end + 4 + length);
                 // Credential=AKID/20261126/eu-west-1/cloudformation/aws4_request
-                let service = header("authorization:")?.split('/').nth(3)?.to_owned();
-                let target = header("x-amz-target:").and_then(|target| target.rsplit('.').next().map(str::to_owned));
+                let service = header("authorization")?.split('/').nth(3)?.to_owned();
+                let target = header("x-amz-target").and_then(|target| target.rsplit('.').next().map(str::to_owned));
                 let action = body.split('&').find_map(|pair| pair.strip_prefix("Action=")).map(str::to_owned);
-                return Some(Asked { service, action: target.or(action)?, body });
+                return Some(Asked { service, action: target.or(action)?, body, headers });
             }
         }
         if stream.read_buf(buffer).await.ok()? == 0 {

@@ -222,6 +222,27 @@ async fn a_place_that_was_half_removed_by_hand_is_removed_all_the_same() {
 }
 
 #[tokio::test]
+async fn what_outlived_its_stack_is_swept_if_our_label_is_on_it() {
+    let session = session().await;
+    let label = |name: &str| aws_sdk_ecr::types::Tag::builder().key("gimmetime:name").value(name).build().unwrap();
+    let repository = || session.ecr().create_repository().repository_name("web");
+    repository().tags(label("another")).send().await.unwrap();
+    let logs = json!({"logGroupName": "/gimmetime/web", "tags": {"gimmetime:name": "web"}});
+    session.query().json("make logs", Service::Logs, "CreateLogGroup", &logs).await.unwrap();
+    let tag = aws_sdk_ecs::types::Tag::builder().key("gimmetime:name").value("web").build();
+    session.ecs().create_cluster().cluster_name("web").tags(tag).send().await.unwrap();
+
+    let gone = done(destroy(&session, "web", &run().0).await.unwrap());
+    assert_eq!(gone.swept.iter().map(|item| item.kind).collect::<Vec<_>>(), ["cluster", "log group"]);
+    assert_eq!(left(&session).await, [Item { kind: "repository", id: "web".to_owned() }]);
+
+    session.ecr().delete_repository().repository_name("web").send().await.unwrap();
+    repository().tags(label("web")).send().await.unwrap();
+    assert_eq!(done(destroy(&session, "web", &run().0).await.unwrap()).swept.len(), 1);
+    assert_eq!(left(&session).await, []);
+}
+
+#[tokio::test]
 async fn what_lies_in_the_way_is_found_before_anything_is_made() {
     let session = session().await;
     let fresh = preflight(&session, &spec()).await.unwrap();

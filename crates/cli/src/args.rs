@@ -127,8 +127,8 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// Say what is wrong now, else what failed last: cause, evidence, and one command that mends it
     Why(Why),
-    /// Remove everything
-    Down(Down),
+    /// Remove everything; on AWS its name must be typed, or given with --yes
+    Down,
     /// List every service in reach of this target
     Ls,
     /// Certify the clock of a time service, each backend by itself
@@ -168,7 +168,7 @@ pub(crate) struct Up {
     /// How many tasks; what is not said stays as it is [default: 2 at the first start]
     #[arg(long, env = "GIMMETIME_COUNT", hide_env = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
     pub(crate) count: Option<u32>,
-    /// What runs: builtin, or a path to a static executable [default: builtin]
+    /// What runs: builtin, a path to a static executable, or on AWS an image HOST/REPOSITORY:TAG [default: builtin]
     #[arg(long, env = "GIMMETIME_IMAGE", hide_env = true, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// Stay, and take everything down on SIGTERM: for those who supervise it themselves
@@ -186,10 +186,6 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) exit_code: bool,
 }
-
-/// `down`
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Down;
 
 /// `iam`
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -226,7 +222,8 @@ pub(crate) struct Busy {
 /// `deploy`
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Deploy {
-    /// What runs: builtin, a path to a static executable, or a digest from `image ls` [default: the settings' image]
+    /// What runs: builtin, a path to a static executable, a digest that is there, or on AWS an image HOST/REPOSITORY:TAG
+    /// [default: the settings' image]
     #[arg(value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// Roll out even if nothing changed

@@ -9,6 +9,7 @@ use gimmetime_ops::{Canceller, cancellation};
 use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::args::Common;
 use crate::exit::Failure;
 use crate::follow::{answer, listen};
 use crate::render::Printer;
@@ -23,11 +24,12 @@ pub(crate) struct PlaceFollow {
 }
 
 impl PlaceFollow {
-    /// A change of so many resources; 0 if that is not known.
-    pub(crate) fn new(resources: usize) -> Self {
+    /// A change of so many resources; 0 if that is not known. `--timeout` is how long it is watched.
+    pub(crate) fn new(resources: usize, common: &Common) -> Self {
         let (sender, events) = unbounded_channel();
         let (canceller, cancel) = cancellation();
-        let run = PlaceRun { events: sender, cancel, pace: Pace::AWS };
+        let pace = Pace { patience: common.timeout.unwrap_or(Pace::AWS.patience), ..Pace::AWS };
+        let run = PlaceRun { events: sender, cancel, pace };
         Self { run, events, canceller, progress: PlaceProgress::of(resources) }
     }
 

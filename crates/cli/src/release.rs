@@ -33,13 +33,13 @@ pub(crate) struct Packed {
 pub(crate) fn named_by_settings(settings: &Settings) -> Result<(Packed, &'static str), Failure> {
     let digest = match &settings.service.image {
         ImageSource::Digest(digest) => digest.clone(),
-        ImageSource::Reference(reference) => match &reference.digest {
-            Some(digest) => digest.to_string(),
-            None => {
+        ImageSource::Reference(reference) => {
+            let unknown = || {
                 let words = format!("{reference} is named by a tag: only its registry knows which image that is");
-                return Err(Failure::unsure(words).hint("name it by its digest: HOST/REPOSITORY@sha256:…"));
-            }
-        },
+                Failure::unsure(words).hint("name it by its digest: HOST/REPOSITORY@sha256:…")
+            };
+            reference.digest.as_ref().ok_or_else(unknown)?.to_string()
+        }
         source => return Ok((build(settings, source)?.1, ARCHITECTURE)),
     };
     Ok((Packed { digest, version: "unknown".to_owned(), git: None }, ARCHITECTURE))
@@ -126,8 +126,7 @@ fn find(digest: &str, layout: &Layout) -> Result<Packed, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| {
-        Failure::unsure(format!("could not read the executable {}: {error}", path.display()))
-            .hint(IMAGES)
+        Failure::unsure(format!("could not read the executable {}: {error}", path.display())).hint(IMAGES)
     })
 }
 

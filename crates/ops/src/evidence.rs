@@ -17,6 +17,9 @@ pub(crate) const TASKS: usize = 4;
 /// Lines read of each.
 const LINES: i32 = 30;
 
+/// Most pages read of each, while they are empty.
+const PAGES: usize = 5;
+
 /// What the tracker of a change saw.
 pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -> Evidence {
     let mut failed: Vec<TaskView> = tracker.failed().cloned().collect();
@@ -51,12 +54,22 @@ fn given_up(snapshot: &Snapshot) -> Vec<TaskView> {
 /// The last lines a task wrote.
 pub(crate) async fn last_lines(place: &Place, task: &str) -> Vec<EvidenceLine> {
     let stream = format!("{}/{CONTAINER}/{task}", place.service);
-    let call = place.endpoint.logs.get_log_events().log_group_name(&place.log_group).log_stream_name(stream);
-    let Ok(reply) = call.start_from_head(false).limit(LINES).send().await else { return Vec::new() };
     let short = task.get(..4).unwrap_or(task);
-    let mut lines: Vec<EvidenceLine> = reply.events().iter().map(|event| line(event, short)).collect();
-    lines.sort_by_key(|line| line.at);
-    lines
+    let mut token = None;
+    // A page may be empty although there is more behind it; the end is where the token stays the same.
+    for _ in 0..PAGES {
+        let call = place.endpoint.logs.get_log_events().log_group_name(&place.log_group).log_stream_name(&stream);
+        let call = call.start_from_head(false).limit(LINES).set_next_token(token.clone());
+        let Ok(reply) = call.send().await else { break };
+        let mut lines: Vec<EvidenceLine> = reply.events().iter().map(|event| line(event, short)).collect();
+        let next = reply.next_backward_token().map(str::to_owned);
+        if !lines.is_empty() || next.is_none() || next == token {
+            lines.sort_by_key(|line| line.at);
+            return lines;
+        }
+        token = next;
+    }
+    Vec::new()
 }
 
 fn line(event: &OutputLogEvent, task: &str) -> EvidenceLine {

@@ -18,6 +18,12 @@ pub const LOG_BUFFER: &str = "25m";
 /// The Linux capabilities that are taken from a task.
 pub const DROPPED_CAPABILITIES: &str = "ALL";
 
+/// Whether ECS may move tasks between zones. It starts one before it stops one, so a service without room for one task more
+/// may not have it, and is refused with it.
+pub fn rebalances(max_percent: u32) -> bool {
+    100 < max_percent
+}
+
 /// The part of a release that only Fargate has.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct FargateDefinition {

@@ -145,6 +145,8 @@ pub async fn follow(
             () = cancel.cancelled() => return Ok(()),
         }
         let from = newest.minus(lateness);
+        // What is older than asked for is not late, it is another's.
+        let from = query.since.map_or(from, |since| from.max(since));
         pause = match read(place, query, from, &mut merge).await {
             Ok(()) => pace.answered(),
             Err(error) if error.is_passing() => pace.unanswered(),
@@ -241,6 +243,33 @@ mod tests {
         }
         let ids: Vec<String> = merge.drain().into_iter().map(|line| line.id).collect();
         assert_eq!(ids, ["3", "1", "2"]);
+    }
+
+    #[tokio::test]
+    async fn a_follower_shows_nothing_older_than_was_asked_for() {
+        let began = source::wall();
+        let millis = |moment: Timestamp| moment.as_nanos() / 1_000_000;
+        let event = move |at: i64| json!({"logStreamName": "web/app/a", "timestamp": at, "message": at.to_string(), "eventId": at.to_string()});
+        let all = [millis(began) - 2_000, millis(began) + 1];
+        let (connection, reads) = endpoint(move |_, body| {
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            let asked = body["startTime"].as_i64().unwrap();
+            ok(&json!({"events": all.iter().filter(|at| asked <= **at).map(|at| event(*at)).collect::<Vec<_>>()}))
+        })
+        .await;
+        let mut place = place(connection);
+        place.poll = Duration::from_millis(1);
+        let (canceller, cancel) = crate::cancellation();
+        let (sink, mut followed) = tokio::sync::mpsc::unbounded_channel();
+        let query = LogQuery { since: Some(began), task: None };
+        let follower = tokio::spawn(async move { follow(&place, &query, &sink, &cancel).await });
+        assert_eq!(followed.recv().await.unwrap().text, all[1].to_string());
+        while reads.lock().unwrap().len() < 5 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        canceller.cancel();
+        follower.await.unwrap().unwrap();
+        assert!(followed.recv().await.is_none());
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use aws_sdk_ecs::types::{
 };
 
 use crate::error::{OpsError, refused};
-use crate::fargate::{GRACE_SECONDS, PLATFORM_VERSION};
+use crate::fargate::{GRACE_SECONDS, PLATFORM_VERSION, rebalances};
 use crate::patience::until_accepted;
 use crate::place::{CONTAINER, Fargate, Launch, Place, Run};
 use crate::release::tag;
@@ -68,7 +68,7 @@ pub(crate) async fn create(place: &Place, new: NewService, run: &Run) -> Result<
             .platform_version(PLATFORM_VERSION)
             .network_configuration(network(fargate).map_err(unbuildable)?)
             .health_check_grace_period_seconds(GRACE_SECONDS)
-            .availability_zone_rebalancing(AvailabilityZoneRebalancing::Enabled)
+            .availability_zone_rebalancing(rebalancing(new.rollout))
             .propagate_tags(PropagateTags::Service)
             .enable_ecs_managed_tags(true);
     }
@@ -98,6 +98,9 @@ pub(crate) async fn update(place: &Place, update: Update) -> Result<Service, Ops
         .set_force_new_deployment(update.force.then_some(true));
     if let Some(rollout) = update.rollout {
         call = call.deployment_configuration(configuration(rollout).map_err(unbuildable)?);
+        if place.launch != Launch::Local {
+            call = call.availability_zone_rebalancing(rebalancing(rollout));
+        }
     }
     let reply = call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error))?;
     reply.service.ok_or(OpsError::Incomplete { doing: DOING, missing: "service" })
@@ -132,6 +135,14 @@ fn configuration(rollout: RolloutView) -> Result<DeploymentConfiguration, BuildE
         .maximum_percent(number(rollout.max_percent))
         .deployment_circuit_breaker(breaker.build())
         .build())
+}
+
+fn rebalancing(rollout: RolloutView) -> AvailabilityZoneRebalancing {
+    if rebalances(rollout.max_percent) {
+        AvailabilityZoneRebalancing::Enabled
+    } else {
+        AvailabilityZoneRebalancing::Disabled
+    }
 }
 
 fn network(fargate: &Fargate) -> Result<NetworkConfiguration, BuildError> {

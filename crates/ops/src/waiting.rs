@@ -33,6 +33,9 @@ fn obstacle(snapshot: &Snapshot) -> Option<String> {
     if newest.message.contains("unable to consistently start tasks") {
         return Some("its next start: tasks keep failing, so starts are throttled".to_owned());
     }
+    if ["failed to launch a task", "failed to register targets"].iter().any(|told| newest.message.contains(told)) {
+        return Some(newest.message.clone());
+    }
     newest.message.contains("unable to place").then(|| format!("capacity: {}", newest.message))
 }
 

@@ -65,7 +65,7 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
     observe::resolve_revisions(place, &mut snapshot.attempts).await?;
     let is_wrong_now = is_wrong(&snapshot) && question == Question::Now;
     let mut subject = subject_of(&snapshot, question);
-    if subject.tasks.is_empty() && !is_wrong_now {
+    if subject.tasks.is_empty() && !is_wrong_now && place.event_log_group.is_some() {
         let (from, to) = period(place, &snapshot, question, source::wall()).await;
         memory::recall(place, from, to).await.join(&mut snapshot);
         subject = subject_of(&snapshot, question);

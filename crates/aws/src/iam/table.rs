@@ -147,6 +147,10 @@ pub(super) const CALLS: &[Row] = &[
     row(Level::Up, On::Tasks, &["ecs:StopTask"]),
     row(Level::Up, On::TaskDefinitions, &["ecs:DeleteTaskDefinitions"]),
     row(Level::Up, On::Repository, &["ecr:BatchDeleteImage"]),
+    // What outlived its stack.
+    row(Level::Up, On::Cluster, &["ecs:DeleteCluster"]),
+    row(Level::Up, On::Repository, &["ecr:DeleteRepository"]),
+    row(Level::Up, On::Logs, &["logs:DeleteLogGroup"]),
     row(Level::Up, On::Balancers, &["elasticloadbalancing:ModifyLoadBalancerAttributes"]),
     row(Level::Up, On::ServiceLinkedRoles, &["iam:CreateServiceLinkedRole"]),
 ];

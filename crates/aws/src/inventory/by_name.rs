@@ -75,7 +75,7 @@ pub(super) async fn repository(session: &Session, name: &str) -> Result<Vec<Item
 }
 
 /// The log groups of a place: its own two, and the one that ECS makes outside the stack.
-pub(super) fn log_group_names(name: &str) -> [String; 3] {
+pub(crate) fn log_group_names(name: &str) -> [String; 3] {
     [
         format!("/gimmetime/{name}"),
         format!("/aws/events/gimmetime/{name}"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, ConfigLoader};
@@ -16,7 +17,7 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 
-use crate::session::SessionSpec;
+use crate::session::{SessionSpec, credentials};
 
 /// A TCP connection to a region on the other side of the world takes a third of a second.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -46,7 +47,8 @@ pub(super) fn loader(spec: &SessionSpec) -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts)
-        .retry_config(retries);
+        .retry_config(retries)
+        .identity_cache(IdentityCache::lazy().load_timeout(credentials::PATIENCE).build());
     match &spec.profile {
         Some(profile) => loader.profile_name(profile),
         None => loader,

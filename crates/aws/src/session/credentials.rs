@@ -3,20 +3,26 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::SdkConfig;
+use gimmetime_clock::source;
+use tokio::sync::Mutex;
 
-use crate::error::{AwsError, innermost};
+use crate::error::{AwsError, chain, innermost};
+use crate::query::system_time;
 use crate::session::{SessionSpec, config};
 
 /// How long credentials may take: a credential process may ask a person for a touch.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+/// How long before their end credentials are renewed.
+const MARGIN: Duration = Duration::from_mins(1);
 /// Where the SDK looks, in this order.
 const TRIED: &str = "environment, profile `{profile}`, web identity, container, instance metadata";
 
-/// Obtains credentials once, so that what is wrong with them is told before anything is done with them.
-pub(super) async fn obtain(config: &SdkConfig, spec: &SessionSpec) -> Result<Credentials, AwsError> {
+/// Obtains credentials once, so that what is wrong with them is told before anything is done with them. The configuration
+/// that comes back holds them, for all clients together.
+pub(super) async fn obtain(config: &SdkConfig, spec: &SessionSpec) -> Result<(SdkConfig, Credentials), AwsError> {
     let profile = config::profile(config, spec);
     let Some(provider) = config.credentials_provider() else {
         return Err(none(profile.as_deref(), "the SDK has no provider".to_owned()));
@@ -28,9 +34,41 @@ pub(super) async fn obtain(config: &SdkConfig, spec: &SessionSpec) -> Result<Cre
         mfa_serial: config::in_profile(config, "mfa_serial"),
     };
     match tokio::time::timeout(PATIENCE, provider.provide_credentials()).await {
-        Ok(Ok(credentials)) => Ok(credentials),
+        Ok(Ok(credentials)) => {
+            let held = Held { provider, held: Mutex::new(credentials.clone()) };
+            let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(held)).build();
+            Ok((config, credentials))
+        }
         Ok(Err(error)) => Err(facts.explain(&error)),
         Err(_) => Err(none(facts.profile.as_deref(), format!("none within {} s", PATIENCE.as_secs()))),
+    }
+}
+
+/// Credentials that are kept until shortly before they expire: a single sign-on or a credential process that is asked for
+/// every request costs seconds, and may ask a person each time.
+#[derive(Debug)]
+struct Held {
+    provider: SharedCredentialsProvider,
+    held: Mutex<Credentials>,
+}
+
+impl Held {
+    async fn current(&self) -> provider::Result {
+        let mut held = self.held.lock().await;
+        let soon = system_time(source::wall().plus(MARGIN));
+        if held.expiry().is_some_and(|end| end <= soon) {
+            *held = self.provider.provide_credentials().await?;
+        }
+        Ok(held.clone())
+    }
+}
+
+impl ProvideCredentials for Held {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.current())
     }
 }
 
@@ -47,6 +85,11 @@ impl Facts {
     fn explain(&self, error: &CredentialsError) -> AwsError {
         let reason = innermost(error);
         let profile = self.profile.clone().unwrap_or_else(|| "default".to_owned());
+        // A network that is down says nothing about the credentials.
+        if chain(error).iter().any(|cause| cause.to_string() == "dispatch failure") {
+            let (doing, endpoint) = ("get credentials".to_owned(), format!("whoever vouches for profile `{profile}`"));
+            return AwsError::Unreachable { doing, endpoint, reason };
+        }
         if let Some(serial) = &self.mfa_serial {
             return AwsError::NeedsMfa { profile, serial: serial.clone(), reason };
         }
@@ -73,7 +116,51 @@ pub(super) fn basic(token: &str) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    /// Hands out credentials that last so long, and counts.
+    #[derive(Debug, Clone)]
+    struct Vending {
+        lasting: Duration,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl ProvideCredentials for Vending {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let n = self.asked.fetch_add(1, Ordering::Relaxed);
+            let end = system_time(source::wall().plus(self.lasting));
+            future::ProvideCredentials::ready(Ok(Credentials::new(
+                format!("key-{n}"),
+                "secret",
+                None,
+                Some(end),
+                "test",
+            )))
+        }
+    }
+
+    async fn asked(lasting: Duration) -> usize {
+        let vending = Vending { lasting, asked: Arc::default() };
+        let provider = SharedCredentialsProvider::new(vending.clone());
+        let first = provider.provide_credentials().await.unwrap();
+        let held = Held { provider, held: Mutex::new(first) };
+        for _ in 0..3 {
+            held.provide_credentials().await.unwrap();
+        }
+        vending.asked.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn credentials_are_asked_for_once_until_they_are_about_to_expire() {
+        assert_eq!(asked(Duration::from_hours(1)).await, 1);
+        assert_eq!(asked(MARGIN / 2).await, 4);
+    }
 
     #[test]
     fn a_registry_token_is_a_user_and_a_password() {

@@ -1,5 +1,7 @@
 //! Who is asking, and whether this is where the target means to be.
 
+use std::time::UNIX_EPOCH;
+
 use aws_credential_types::Credentials;
 use aws_types::SdkConfig;
 use gimmetime_clock::Timestamp;
@@ -54,7 +56,7 @@ pub(super) async fn ask(
         is_sso,
         profile: config::profile(sdk, spec),
         expires: credentials.expiry().and_then(|at| {
-            let since_epoch = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+            let since_epoch = at.duration_since(UNIX_EPOCH).ok()?;
             Some(Timestamp::EPOCH.plus(since_epoch))
         }),
         user_id: reply.user_id().unwrap_or_default().to_owned(),

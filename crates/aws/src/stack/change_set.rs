@@ -57,6 +57,8 @@ impl ChangeSet {
         const DOING: &str = "read what would change";
         let began = source::mono();
         let mut unanswered = false;
+        // Who detached beforehand still wants the change to begin.
+        let is_detached = run.cancel.is_cancelled();
         loop {
             match read(session, id, None).await {
                 Err(error) if error.is_passing() && source::mono().since(began) < run.pace.patience => {
@@ -78,10 +80,14 @@ impl ChangeSet {
                     }
                 },
             }
-            if run.cancel.is_cancelled() || run.pace.patience <= source::mono().since(began) {
+            if (run.cancel.is_cancelled() && !is_detached) || run.pace.patience <= source::mono().since(began) {
                 return Err(AwsError::Interrupted { doing: DOING.to_owned() });
             }
-            run.pause(run.pace.poll).await;
+            if is_detached {
+                tokio::time::sleep(run.pace.poll).await;
+            } else {
+                run.pause(run.pace.poll).await;
+            }
         }
     }
 

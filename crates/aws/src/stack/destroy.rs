@@ -6,9 +6,11 @@ use gimmetime_clock::source;
 
 use crate::error::{AwsError, StackError, refused};
 use crate::event::{Doing, PlaceEvent};
-use crate::query::Service;
+use crate::inventory::Item;
 use crate::session::Session;
 use crate::stack::change_set::token;
+use crate::stack::protection;
+use crate::stack::sweep::sweep;
 use crate::stack::watch::{Seen, Watch};
 use crate::stack::{
     Action, Ended, FailedResource, Failure, Goal, PlaceRun, StackState, StackView, Stuck, decide, find, obstacle,
@@ -21,7 +23,7 @@ const MAX_TRIES: usize = 12;
 const MAX_STEPS: usize = 2 * MAX_TRIES;
 
 /// A stack that is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Destroyed {
     /// Whether there was one.
     pub was_there: bool,
@@ -29,56 +31,47 @@ pub struct Destroyed {
     pub resources: usize,
     /// How many images had to be removed first.
     pub images: usize,
+    /// What had outlived its stack.
+    pub swept: Vec<Item>,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Removes the stack, whatever state it is in, and waits until it is gone. Does nothing twice. The service must be gone.
+/// Removes the stack, whatever state it is in, and waits until it is gone; then what of the place outlived it, now or at an
+/// earlier time. Does nothing twice. The service must be gone.
 ///
 /// # Errors
 /// `Protected` before anything is touched; `Stuck` with what holds what when it cannot be removed.
 pub async fn destroy(session: &Session, name: &str, run: &PlaceRun) -> Result<Ended<Destroyed>, AwsError> {
-    let Some(stack) = find(session, name).await? else {
-        return Ok(Ended::Done(Destroyed { was_there: false, resources: 0, images: 0, took: Duration::ZERO }));
-    };
-    stack.check_ours()?;
-    check_unprotected(session, &stack).await?;
-    remove(session, &stack, run).await
-}
-
-/// Refuses a stack that is protected, as a whole or in its balancer: half of it would be gone before that shows.
-async fn check_unprotected(session: &Session, stack: &StackView) -> Result<(), AwsError> {
-    let protected = |what: &str| StackError::Protected { name: stack.name.clone(), what: what.to_owned() };
-    if stack.is_protected {
-        return Err(protected("termination protection is on").into());
-    }
-    let all = resources::list(session, &stack.id).await?;
-    let balancers = all.iter().filter(|resource| resource.kind == "AWS::ElasticLoadBalancingV2::LoadBalancer");
-    for arn in balancers.filter(|balancer| balancer.is_there()).filter_map(|balancer| balancer.physical_id.as_deref()) {
-        let (doing, action) = ("look at the balancer's protection", "DescribeLoadBalancerAttributes");
-        let reply = session.query().form(doing, Service::Balancing, action, &[("LoadBalancerArn", arn)]).await;
-        // Not to be told is no reason to stop: the removal will say.
-        let Ok(reply) = reply else { continue };
-        let is_on = reply.list("Attributes").iter().any(|attribute| {
-            attribute.text("Key") == Some("deletion_protection.enabled") && attribute.text("Value") == Some("true")
-        });
-        if is_on {
-            return Err(protected("deletion protection of the balancer is on").into());
+    let began = source::mono();
+    let mut done = match find(session, name).await? {
+        None => Destroyed::default(),
+        Some(stack) => {
+            stack.check_ours()?;
+            if stack.state.is_failed_try() {
+                protection::lift(session, &stack).await?;
+            } else {
+                protection::refuse(session, &stack).await?;
+            }
+            match remove(session, &stack, run).await? {
+                Ended::Done(done) => done,
+                detached @ Ended::Detached { .. } => return Ok(detached),
+            }
         }
-    }
-    Ok(())
+    };
+    done.swept = sweep(session, name, run).await?;
+    Ok(Ended::Done(Destroyed { took: source::mono().since(began), ..done }))
 }
 
 /// Removes a stack that may be removed.
 pub(super) async fn remove(session: &Session, stack: &StackView, run: &PlaceRun) -> Result<Ended<Destroyed>, AwsError> {
-    let began = source::mono();
-    let mut done = Destroyed { was_there: true, resources: 0, images: 0, took: Duration::ZERO };
+    let mut done = Destroyed { was_there: true, ..Destroyed::default() };
     let mut tries = 0;
     for _ in 0..MAX_STEPS {
         let current = find(session, &stack.id).await?;
         let action = decide(current.as_ref().map(|stack| &stack.state), Goal::Gone);
         let Some(current) = current.filter(|_| action != Action::Nothing) else {
-            return Ok(Ended::Done(Destroyed { took: source::mono().since(began), ..done }));
+            return Ok(Ended::Done(done));
         };
         let mut watch = match action {
             Action::Attach => {

@@ -134,7 +134,7 @@ pub(super) async fn empty_repository(session: &Session, repository: &str) -> Res
 }
 
 /// How many services and tasks were asked to stop: what was started by hand in our cluster, and what a removal left.
-async fn empty_cluster(session: &Session, cluster: &str) -> Result<usize, AwsError> {
+pub(super) async fn empty_cluster(session: &Session, cluster: &str) -> Result<usize, AwsError> {
     const DOING: &str = "empty the cluster";
     let ecs = session.ecs();
     let mut n = 0;

@@ -95,7 +95,7 @@ fn zone(spec: &PlaceSpec, values: &Values, index: usize) -> Values {
     values
         .clone()
         .yaml("zone", letter)
-        .yaml("zone-index", index)
+        .yaml("zone-index", index.to_string())
         .text("public-subnet-cidr", &cidr.eighth(index).to_string())
         .text("public-subnet-name", &name("public"))
         .text("private-subnet-cidr", &cidr.eighth(4 + index).to_string())
@@ -133,7 +133,7 @@ pub(super) fn values(spec: &PlaceSpec, wiring: &Wiring) -> Values {
         .yaml("task-subnets", list(&wiring.task_subnets))
         .yaml("vpc", &wiring.vpc)
         .lines("ingress", ingress(spec))
-        .yaml("port", spec.port)
+        .yaml("port", spec.port.to_string())
         .yaml("task-range", &wiring.task_range)
         .lines("balancer-after", after)
         .yaml("scheme", scheme)
@@ -141,12 +141,12 @@ pub(super) fn values(spec: &PlaceSpec, wiring: &Wiring) -> Values {
         .text("protect", if spec.protect { "true" } else { "false" })
         .text("health", &spec.health)
         .text("log-group", &log_group(spec))
-        .yaml("retention", spec.logs.retention_days)
+        .yaml("retention", spec.logs.retention_days.to_string())
         .lines("bounds", bounds(spec))
         .lines("secrets", secret::policy(&spec.secrets))
         .text("repository", &repository(spec))
         .text("event-log-group", &event_log_group(spec))
-        .yaml("event-retention", MEMORY_DAYS)
+        .yaml("event-retention", MEMORY_DAYS.to_string())
         .text("event-policy", &named("event-memory"))
 }
 

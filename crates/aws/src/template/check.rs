@@ -89,7 +89,7 @@ fn region(region: &str, mistakes: &mut Mistakes) {
         None => false,
     };
     if !is_region {
-        mistakes.add("region", format!("expected a region as `eu-west-1`, but found `{region}`"));
+        mistakes.add("aws.region", format!("expected a region as `eu-west-1`, but found `{region}`"));
     }
 }
 
@@ -235,7 +235,7 @@ fn retention(days: u32, mistakes: &mut Mistakes) {
 }
 
 fn tags(spec: &PlaceSpec, mistakes: &mut Mistakes) {
-    const SETTING: &str = "tags";
+    const SETTING: &str = "aws.tags";
     // What tags of all services in the place may be made of.
     let legal = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c));
     let mut seen = BTreeSet::from(["name".to_owned()]);

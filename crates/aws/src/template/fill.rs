@@ -24,8 +24,8 @@ impl Values {
     }
 
     /// YAML within a line: a number, a reference, a list of references.
-    pub(crate) fn yaml(mut self, name: &'static str, yaml: impl ToString) -> Self {
-        self.0.insert(name, Value::Yaml(yaml.to_string()));
+    pub(crate) fn yaml(mut self, name: &'static str, yaml: impl Into<String>) -> Self {
+        self.0.insert(name, Value::Yaml(yaml.into()));
         self
     }
 
@@ -99,7 +99,7 @@ mod tests {
     fn values() -> Values {
         Values::default()
             .text("name", "a \"b\"")
-            .yaml("port", 80)
+            .yaml("port", "80")
             .lines("tags", vec!["- x".to_owned(), "- y".to_owned()])
     }
 

@@ -106,9 +106,9 @@ impl std::fmt::Display for SpecMistake {
 }
 
 fn told(mistakes: &[SpecMistake]) -> String {
-    let lines: String = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
+    let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     let things = if mistakes.len() == 1 { "this" } else { "these" };
-    format!("AWS would refuse {things}:{lines}")
+    format!("AWS would refuse {things}:\n  {}", lines.join("\n  "))
 }
 
 /// The place as a stack: everything but what runs in it.

@@ -125,7 +125,7 @@ fn some<T: std::fmt::Debug>(count: usize, strategy: impl Strategy<Value = T>) ->
 #[test]
 fn any_text_is_read_back_unchanged() {
     let texts = some(2000, any_text());
-    let yaml: String = texts.iter().map(|text| format!("- {}\n", scalar(text))).collect();
+    let yaml = texts.iter().map(|text| format!("- {}", scalar(text))).collect::<Vec<_>>().join("\n");
     let flow = format!(
         "- {{{}}}",
         texts.iter().enumerate().map(|(n, t)| format!("k{n}: {}", scalar(t))).collect::<Vec<_>>().join(", ")

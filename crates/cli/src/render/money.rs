@@ -18,7 +18,8 @@ pub(crate) fn hourly(dollars: f64) -> String {
 
 /// `1234-5678-9012`: twelve digits that can be compared at a glance.
 pub(crate) fn account(digits: &str) -> String {
-    let groups: Vec<&str> = (0..digits.len()).step_by(4).filter_map(|at| digits.get(at..(at + 4).min(digits.len()))).collect();
+    let groups: Vec<&str> =
+        (0..digits.len()).step_by(4).filter_map(|at| digits.get(at..(at + 4).min(digits.len()))).collect();
     groups.join("-")
 }
 
@@ -38,7 +39,10 @@ mod tests {
 
     #[test]
     fn dollars_have_two_digits_and_an_account_has_three_groups() {
-        assert_eq!((monthly(51.906).as_str(), monthly(0.0).as_str(), monthly(1204.0).as_str()), ("51.91", "0.00", "1,204.00"));
+        assert_eq!(
+            (monthly(51.906).as_str(), monthly(0.0).as_str(), monthly(1204.0).as_str()),
+            ("51.91", "0.00", "1,204.00")
+        );
         assert_eq!(hourly(0.0711), "$0.07/h");
         assert_eq!(account("123456789012"), "1234-5678-9012");
     }

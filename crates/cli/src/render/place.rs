@@ -21,7 +21,11 @@ pub(crate) fn first(plan: &FirstPlan, found: Option<&Preflight>, printer: &Print
     for line in &plan.lines {
         let create = if line.create == 0 { "–".to_owned() } else { line.create.to_string() };
         let words = format!("{:<10} {create:>3}  {}", line.part.word(), line.words);
-        lines.push(format!("{} {}", printer.paint(Tone::Good, "+"), with_price_in(&words, &monthly(line.monthly), WIDTH - 2)));
+        lines.push(format!(
+            "{} {}",
+            printer.paint(Tone::Good, "+"),
+            with_price_in(&words, &monthly(line.monthly), WIDTH - 2)
+        ));
     }
     lines.push(with_sum(&format!("{} to create, 0 to change, 0 to replace", plan.create), &plan.price));
     lines.extend(notes(&plan.notes));
@@ -29,7 +33,12 @@ pub(crate) fn first(plan: &FirstPlan, found: Option<&Preflight>, printer: &Print
 }
 
 /// The lines of a plan for a place that is there, and of what would change in its service.
-pub(crate) fn changes(plan: &Plan, service: &[gimmetime_ops::three_way::Change], price: &Price, printer: &Printer) -> Vec<String> {
+pub(crate) fn changes(
+    plan: &Plan,
+    service: &[gimmetime_ops::three_way::Change],
+    price: &Price,
+    printer: &Printer,
+) -> Vec<String> {
     let mut lines: Vec<String> = plan.changes.iter().map(|change| change_line(change, printer)).collect();
     for change in service {
         lines.push(format!("{} service    {}: {}", printer.paint(Tone::Warn, "~"), change.setting, change.words));
@@ -86,7 +95,8 @@ fn change_line(change: &PlannedChange, printer: &Printer) -> String {
         (_, Replacement::No) => ("~", Tone::Warn, "change"),
     };
     let id = change.physical_id.as_ref().map_or_else(String::new, |id| format!("  {}", super::words::shorten(id)));
-    let properties = if change.properties.is_empty() { String::new() } else { format!("  {}", change.properties.join(", ")) };
+    let properties =
+        if change.properties.is_empty() { String::new() } else { format!("  {}", change.properties.join(", ")) };
     format!("{} {word:<10} {} ({}){id}{properties}", printer.paint(tone, sign), change.logical_id, change.kind)
 }
 
@@ -128,9 +138,8 @@ pub(crate) fn findings_json(preflight: &Preflight) -> Vec<Value> {
         Severity::Warning => "warning",
         Severity::Unknown => "unknown",
     };
-    let finding = |finding: &Finding| {
-        json!({ "severity": word(finding.severity), "words": finding.words, "hint": finding.hint })
-    };
+    let finding =
+        |finding: &Finding| json!({ "severity": word(finding.severity), "words": finding.words, "hint": finding.hint });
     preflight.findings.iter().map(finding).collect()
 }
 
@@ -145,11 +154,7 @@ fn with_price_in(words: &str, dollars: &str, width: usize) -> String {
 }
 
 fn with_sum(words: &str, price: &Price) -> String {
-    format!(
-        "{words}      {} a month, ${:.2} an hour (prices of {PRICES_OF})",
-        monthly(price.monthly()),
-        price.hourly()
-    )
+    format!("{words}      {} a month, ${:.2} an hour (prices of {PRICES_OF})", monthly(price.monthly()), price.hourly())
 }
 
 /// The stable JSON of a price.
@@ -267,7 +272,9 @@ impl PlaceProgress {
             PlaceEvent::Resource(resource) => self.resource(resource, printer),
             PlaceEvent::RollingBack { reason } => printer.note(format!("  AWS undoes it: {}", plain(reason))),
             PlaceEvent::Retrying { reason } => printer.note(format!("  once more: {}", plain(reason))),
-            PlaceEvent::Unanswered { reason } => printer.note(format!("  AWS does not answer ({reason}); waiting goes on")),
+            PlaceEvent::Unanswered { reason } => {
+                printer.note(format!("  AWS does not answer ({reason}); waiting goes on"))
+            }
             PlaceEvent::Emptied { what, n } => printer.note(format!("  emptied {what}: {n}")),
             PlaceEvent::Held { what } => printer.note(format!("  held by {what}")),
         }

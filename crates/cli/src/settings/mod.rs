@@ -150,12 +150,7 @@ impl Settings {
     }
 
     /// Resolves a file that was read, together with what was wrong in it.
-    fn merge(
-        common: &Common,
-        environment: &Environment,
-        file: File,
-        mut mistakes: Mistakes,
-    ) -> Result<Self, Mistakes> {
+    fn merge(common: &Common, environment: &Environment, file: File, mut mistakes: Mistakes) -> Result<Self, Mistakes> {
         let name = common.name.clone().or(file.name).unwrap_or_else(|| "gimmetime".to_owned());
         if let Err(why) = check_name(&name) {
             mistakes.add(Mistake::plain(format!("name `{name}` {why}")));

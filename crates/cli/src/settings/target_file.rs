@@ -16,9 +16,8 @@ const LATER: [&str; 5] = ["https", "scaling", "waf", "alarms", "guardduty"];
 /// The days that CloudWatch Logs can keep output for.
 ///
 /// Source: CloudWatch Logs API reference, `PutRetentionPolicy`, `retentionInDays`.
-const RETENTIONS: [u32; 22] = [
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+const RETENTIONS: [u32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 /// `[targets.NAME]`
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -198,9 +197,10 @@ fn check_together(network: &NetworkFile, reader: &Reader<'_>, mistakes: &mut Mis
             reader.refuse(key, "belongs to a VPC of yours, and `vpc` does not name it", mistakes);
         }
     }
-    let (key, subnets) = match reader.has("balancer_subnets") {
-        true => ("balancer_subnets", &network.balancer_subnets),
-        false => ("subnets", &network.subnets),
+    let (key, subnets) = if reader.has("balancer_subnets") {
+        ("balancer_subnets", &network.balancer_subnets)
+    } else {
+        ("subnets", &network.subnets)
     };
     if subnets.as_ref().is_some_and(|subnets| subnets.len() < 2) {
         reader.refuse(key, "a balancer needs subnets in at least 2 zones", mistakes);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gimmetime_aws::cost::price;
 use gimmetime_aws::stack::{Change, StackView, Wanted, find};
 use gimmetime_aws::template::{Template, TemplateError, template};
-use gimmetime_aws::{AwsError, Identity, Outputs, LAYOUT, PlaceSpec, Session, SessionSpec, Size};
+use gimmetime_aws::{AwsError, Identity, LAYOUT, Outputs, PlaceSpec, Session, SessionSpec, Size};
 use gimmetime_ops::{FIRST_COUNT, Fargate, Launch, Place, Probe};
 
 use super::PROBE_TIMEOUT;
@@ -199,7 +199,8 @@ pub(crate) fn wanted(session: &Session, spec: &PlaceSpec) -> Result<(Template, W
 /// What a stack that was just made tells.
 pub(crate) fn outputs(name: &str, outputs: &BTreeMap<String, String>) -> Result<Outputs, Failure> {
     Outputs::read(outputs).map_err(|missing| {
-        Failure::failed(format!("the stack of `{name}` lacks the output {missing}, though it was made")).hint("gimmetime plan")
+        Failure::failed(format!("the stack of `{name}` lacks the output {missing}, though it was made"))
+            .hint("gimmetime plan")
     })
 }
 
@@ -238,7 +239,8 @@ pub(crate) fn change_word(change: Change) -> &'static str {
 
 /// The region, where nobody is asked.
 pub(crate) fn region(place: &AwsPlace) -> Result<&str, Failure> {
-    let none = || Failure::unsure("no region is known without asking AWS").hint("pass --region REGION, or set `aws.region`");
+    let none =
+        || Failure::unsure("no region is known without asking AWS").hint("pass --region REGION, or set `aws.region`");
     place.region.as_deref().ok_or_else(none)
 }
 

@@ -15,13 +15,13 @@ use crate::render::Printer;
 use crate::settings::{self, ImageSource, Settings};
 
 pub(crate) use aws::{
-    Cloud, change_word, heading, must_be_ours, open, outputs, outputs_by_name, read, region, repository_name, repository_of,
-    repository_uri, session_spec, spec as aws_spec, template_failed, wanted,
+    Cloud, change_word, heading, must_be_ours, open, outputs, outputs_by_name, read, region, repository_name,
+    repository_of, repository_uri, session_spec, spec as aws_spec, template_failed, wanted,
 };
-pub(crate) use publish::{Prepared, Published};
 pub(crate) use local::{
     DEFAULT_LISTEN, Local, binary, engine_failed, home, place, place_spec, repository, take_over, tell_findings, url_of,
 };
+pub(crate) use publish::{Prepared, Published};
 
 /// How long a change is waited for unless `--timeout` says.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -32,7 +32,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) enum Reached {
     /// The engine on this machine.
-    Local(Local),
+    Local(Box<Local>),
     /// A stack on AWS.
     Aws(Box<Cloud>),
 }
@@ -50,7 +50,9 @@ impl Reached {
 /// The place that the settings name.
 pub(crate) async fn reach(settings: &Settings, common: &Common, printer: &mut Printer) -> Result<Reached, Failure> {
     match &settings.place {
-        settings::Place::Local { .. } => local::connect(settings, common, printer).await.map(Reached::Local),
+        settings::Place::Local { .. } => {
+            local::connect(settings, common, printer).await.map(Box::new).map(Reached::Local)
+        }
         settings::Place::Aws(place) => {
             aws::connect(settings, place, common, printer).await.map(Box::new).map(Reached::Aws)
         }

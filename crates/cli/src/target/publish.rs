@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_tag_tells_the_version_and_the_image_apart() {
-        let packed = Packed { digest: format!("sha256:{}", "9c1f".repeat(16)), version: "0.1.0+x".to_owned(), git: None };
+        let packed =
+            Packed { digest: format!("sha256:{}", "9c1f".repeat(16)), version: "0.1.0+x".to_owned(), git: None };
         assert_eq!(tag(&packed), "0.1.0_x-9c1f9c1f9c1f");
         assert_eq!((architecture("amd64").as_str(), architecture("arm64").as_str()), ("X86_64", "ARM64"));
     }

@@ -23,8 +23,7 @@ pub(crate) fn run(context: &Context, args: &Iam, printer: &mut Printer) -> Resul
                 let words = format!("expected a repository as OWNER/NAME, but found `{repository}`");
                 return Err(Failure::unsure(words));
             }
-            let from =
-                GitHub { repository: repository.clone(), branch: branch.clone(), provider: Provider::Made };
+            let from = GitHub { repository: repository.clone(), branch: branch.clone(), provider: Provider::Made };
             return said(printer.data(github(&scope, &from).trim_end()));
         }
     };

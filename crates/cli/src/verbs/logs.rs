@@ -50,8 +50,7 @@ pub(crate) async fn run(context: &Context, args: &Logs, printer: &mut Printer) -
 
 /// Whether there is still anybody to follow. AWS does not go away.
 fn runs(context: &Context) -> bool {
-    !context.settings.place.is_local()
-        || matches!(target::home(&context.settings).presence(), Ok(Presence::Running(_)))
+    !context.settings.place.is_local() || matches!(target::home(&context.settings).presence(), Ok(Presence::Running(_)))
 }
 
 /// `10:07:00.123 4f2a91bc0d3e  the line`; as JSON, one object a line.

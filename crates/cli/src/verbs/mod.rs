@@ -58,9 +58,8 @@ pub(crate) fn run_plain(verb: &Verb, printer: &mut Printer) -> Option<Result<Exi
 
 /// All other verbs.
 pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Printer) -> Result<Exit, Failure> {
-    let settings = Settings::resolve(&cli.common, environment).map_err(|mistakes| {
-        Failure::unsure(mistakes.to_string()).hint(mistakes.advice())
-    })?;
+    let settings = Settings::resolve(&cli.common, environment)
+        .map_err(|mistakes| Failure::unsure(mistakes.to_string()).hint(mistakes.advice()))?;
     let context = Context { common: cli.common, settings, who: environment.who(), environment: environment.clone() };
     match cli.verb {
         Verb::Up(args) => Box::pin(up::run(&context, &args, printer)).await,
@@ -72,7 +71,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Logs(args) => logs::run(&context, &args, printer).await,
         Verb::Why(args) => why::run(&context, &args, printer).await,
         Verb::Plan(args) => Box::pin(plan::run(&context, &args, printer)).await,
-        Verb::Down(_) => Box::pin(down::run(&context, printer)).await,
+        Verb::Down => Box::pin(down::run(&context, printer)).await,
         Verb::Template => template::run(&context, printer),
         Verb::Iam(args) => iam::run(&context, &args, printer),
         Verb::Ls => Box::pin(ls::run(&context, printer)).await,
@@ -124,8 +123,10 @@ impl Context {
         match &self.settings.place {
             settings::Place::Aws(place) => Ok(place),
             settings::Place::Local { .. } => {
-                let words = format!("`{verb}` is for targets on AWS, and `{}` is on this machine", self.settings.target);
-                Err(Failure::unsure(words).hint(format!("gimmetime {verb} --target NAME, a table [targets.NAME] with `aws`")))
+                let words =
+                    format!("`{verb}` is for targets on AWS, and `{}` is on this machine", self.settings.target);
+                Err(Failure::unsure(words)
+                    .hint(format!("gimmetime {verb} --target NAME, a table [targets.NAME] with `aws`")))
             }
         }
     }

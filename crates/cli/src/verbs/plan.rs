@@ -1,17 +1,20 @@
 //! `plan`: what `up` would change on AWS, and what the place costs. Changes nothing.
 
+use std::pin::pin;
+
 use gimmetime_aws::cost::{Price, price};
 use gimmetime_aws::preflight::{Preflight, preflight};
-use gimmetime_aws::stack::{self, Wanted};
+use gimmetime_aws::stack::{self, Pace, PlaceRun, Wanted};
 use gimmetime_aws::template::Template;
 use gimmetime_aws::{AwsError, FirstPlan, PlaceSpec, Session, first_plan};
 use gimmetime_ops::three_way::Change;
-use gimmetime_ops::plan_service;
+use gimmetime_ops::{cancellation, plan_service};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::args::Plan;
 use crate::exit::{Exit, Failure};
-use crate::follow_place::PlaceFollow;
+use crate::follow::Told;
 use crate::render::{Printer, place as render};
 use crate::settings::{AwsPlace, Settings};
 use crate::target::{self, Cloud, Prepared};
@@ -24,7 +27,7 @@ pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -
     let outlook = match Session::open(&target::session_spec(place)).await {
         Ok(session) => {
             printer.note(target::heading(&settings.target, session.identity()));
-            Outlook::look(context, settings, place, &session, printer).await?
+            Box::pin(Outlook::look(context, settings, place, &session, printer)).await?
         }
         // What the first `up` would make can be said without asking anybody.
         Err(error @ AwsError::NoCredentials { .. }) => {
@@ -74,7 +77,8 @@ impl Outlook {
         let spec = target::aws_spec(settings, place, session.region());
         let (template, wanted) = target::wanted(session, &spec)?;
         let prepared = Prepared::of(settings, &settings.service.image)?;
-        Self::of(context, settings, session, &Aim { spec, template, wanted, prepared }, printer).await
+        let aim = Aim { spec, template, wanted, prepared };
+        Box::pin(Self::of(context, settings, session, &aim, printer)).await
     }
 
     /// What would be done to reach an aim.
@@ -91,9 +95,7 @@ impl Outlook {
             let plan = first_plan(&aim.spec).map_err(|error| target::template_failed(&error))?;
             return Ok(Self { preflight: Some(preflight), kind: Kind::First(Box::new(plan)) });
         }
-        let follow = PlaceFollow::new(0);
-        let run = follow.run();
-        let plan = follow.until_end(stack::plan(session, &aim.wanted, &run), |_| {}, printer).await??;
+        let plan = Box::pin(planned(context, session, &aim.wanted)).await?;
         let service = Self::of_service(context, settings, session, aim, &plan).await?;
         Ok(Self {
             preflight: Some(preflight),
@@ -115,8 +117,7 @@ impl Outlook {
         let mut cloud = Cloud::new(settings, &context.common, session.clone(), aim.spec.clone(), outputs)?;
         let located = aim.prepared.locate(context, session, &repository).await?;
         cloud.launch_on(&located.architecture);
-        let spec =
-            target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
+        let spec = target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
         let made = Change { setting: "service".to_owned(), words: format!("made, with {} tasks", aim.spec.count) };
         Ok(plan_service(&cloud.place, &spec).await?.unwrap_or_else(|| vec![made]))
     }
@@ -150,6 +151,24 @@ impl Outlook {
         };
         value["findings"] = json!(self.preflight.as_ref().map(render::findings_json));
         value
+    }
+}
+
+/// What would change in the stack. Whoever interrupts it waits until nothing of the plan is left on AWS.
+async fn planned(context: &Context, session: &Session, wanted: &Wanted) -> Result<stack::Plan, Failure> {
+    let (canceller, cancel) = cancellation();
+    let pace = Pace { patience: context.common.timeout.unwrap_or(Pace::AWS.patience), ..Pace::AWS };
+    // What happens meanwhile is worth no line.
+    let run = PlaceRun { events: unbounded_channel().0, cancel, pace };
+    let mut told = Told::listen()?;
+    let mut planning = pin!(stack::plan(session, wanted, &run));
+    tokio::select! {
+        plan = &mut planning => Ok(plan?),
+        () = told.comes() => {
+            canceller.cancel();
+            drop(planning.await);
+            Err(Failure::unsure("interrupted; nothing was changed"))
+        }
     }
 }
 

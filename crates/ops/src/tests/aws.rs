@@ -114,6 +114,30 @@ async fn the_service_is_told_how_it_rolls_and_where_its_tasks_go() {
 }
 
 #[tokio::test]
+async fn a_service_without_room_for_one_task_more_is_not_rebalanced() {
+    let (place, asked, _) = twisted(Fate::Works, Play::answer).await;
+    let mut tight = spec("aa");
+    (tight.rollout.min_healthy_percent, tight.rollout.max_percent) = (50, 100);
+    crate::up_service(&place, &tight, &run().0).await.unwrap();
+    assert_eq!(sent(&asked, "createservice")["availabilityZoneRebalancing"], json!("DISABLED"));
+}
+
+#[tokio::test]
+async fn the_last_words_of_a_task_are_found_behind_an_empty_page() {
+    let (place, _, play) = twisted(Fate::Works, |play, operation, body| {
+        if operation == "getlogevents" && !body.contains("nextToken") {
+            return ok(&json!({"events": [], "nextBackwardToken": "b/1", "nextForwardToken": "f/1"}));
+        }
+        play.answer(operation, body)
+    })
+    .await;
+    crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    play.lock().unwrap().fate = Fate::Exits;
+    let cause = deployed(&place, "bb").await.0.cause.unwrap();
+    assert_eq!(cause.evidence[0].text, "SIGNING_KEY is not set");
+}
+
+#[tokio::test]
 async fn a_role_that_is_seconds_old_is_waited_for_and_said_once() {
     let mut refusals = 3;
     let (place, asked, _) = twisted(Fate::Works, move |play, operation, body| {

@@ -5,11 +5,13 @@ use std::time::Duration;
 use gimmetime_clock::{Timestamp, iso, source};
 use gimmetime_ops::{
     Answer, Clocks, DeployMode, Deployed, Ledger, LogQuery, Outcome, Place, Question, Releases, RolloutReport,
-    ServiceSpec, UpAction, delete, deploy, logs, releases, rollback, scale, status, up_service, why,
+    ServiceSpec, UpAction, cancellation, delete, deploy, follow, logs, releases, rollback, scale, status, up_service,
+    why,
 };
 use serde_json::{Value, json};
+use tokio::sync::mpsc::unbounded_channel;
 
-use crate::place::{Made, run};
+use crate::place::{Made, PATIENCE, run};
 
 /// No request failed, and the probe saw what it says.
 #[track_caller]
@@ -77,11 +79,23 @@ async fn a_service_lives_on_ecs_as_it_does_on_the_engine() {
     let back = rollback(place, Some(1), &run().0).await.unwrap();
     assert_eq!((back.from, back.to, back.outcome), (Some(2), 1, Outcome::Done), "{back:#?}");
     nothing_lost(&back);
+    let (canceller, cancel) = cancellation();
+    let (sink, mut followed) = unbounded_channel();
+    let since = Some(source::wall());
+    let follower = tokio::spawn({
+        let place = place.clone();
+        async move { follow(&place, &LogQuery { since, task: None }, &sink, &cancel).await }
+    });
     for count in [3, 1] {
         let scaled = scale(place, count, &run().0).await.unwrap();
         assert_eq!((scaled.count, scaled.outcome), (count, Outcome::Done), "{scaled:#?}");
         nothing_lost(&scaled);
     }
+
+    let fresh = tokio::time::timeout(PATIENCE, followed.recv()).await.unwrap().unwrap();
+    assert_eq!((fresh.text.as_str(), since <= Some(fresh.at)), ("started, mode ``", true), "{fresh:?}");
+    canceller.cancel();
+    follower.await.unwrap().unwrap();
 
     let seen = status(place, &Clocks::new()).await.unwrap();
     assert_eq!((seen.healthy, seen.desired, seen.is_steady, seen.release.number), (1, 1, true, 1), "{seen:#?}");

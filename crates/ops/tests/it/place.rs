@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// How long anything may take before a test gives up on it. Far above what it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(3);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A place on the emulator.
 pub(crate) struct Made {

@@ -7,8 +7,8 @@ fn told(change: impl FnOnce(&mut PlaceSpec)) -> (Vec<&'static str>, String) {
     let mut spec = default_place();
     change(&mut spec);
     let mistakes = check(&spec);
-    let text = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
-    (mistakes.into_iter().map(|mistake| mistake.setting).collect(), text)
+    let text: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    (mistakes.into_iter().map(|mistake| mistake.setting).collect(), text.join("\n"))
 }
 
 #[track_caller]
@@ -52,7 +52,7 @@ fn a_name_that_aws_would_refuse() {
 #[test]
 fn a_region_that_there_cannot_be() {
     for wrong in ["", "ireland", "eu-west", "eu-1", "EU-WEST-1", "eu_west_1", "eu-west-1 "] {
-        refuses("region", "expected a region as `eu-west-1`", |spec| spec.region = wrong.to_owned());
+        refuses("aws.region", "expected a region as `eu-west-1`", |spec| spec.region = wrong.to_owned());
     }
     for right in ["us-gov-west-1", "cn-north-1", "ap-southeast-2", "mx-central-1"] {
         assert_eq!(told(|spec| spec.region = right.to_owned()).1, "");
@@ -157,15 +157,15 @@ fn tags_that_aws_or_gimmetime_has_for_itself() {
         let tags = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         move |spec: &mut PlaceSpec| spec.tags = tags
     };
-    refuses("tags", "begins with what is not yours", tags(&[("aws:x", "1")]));
-    refuses("tags", "begins with what is not yours", tags(&[("gimmetime:owner", "1")]));
+    refuses("aws.tags", "begins with what is not yours", tags(&[("aws:x", "1")]));
+    refuses("aws.tags", "begins with what is not yours", tags(&[("gimmetime:owner", "1")]));
     // IAM's keys do not differ by case.
-    refuses("tags", "which everything here has", tags(&[("name", "1")]));
-    refuses("tags", "stands twice", tags(&[("Team", "1"), ("team", "2")]));
+    refuses("aws.tags", "which everything here has", tags(&[("name", "1")]));
+    refuses("aws.tags", "stands twice", tags(&[("Team", "1"), ("team", "2")]));
     for (key, value) in [("", "1"), ("a{", "1"), ("a", "1;2"), (&"k".repeat(129), ""), ("k", &"v".repeat(257))] {
-        refuses("tags", "expected a key of 1 to 128", tags(&[(key, value)]));
+        refuses("aws.tags", "expected a key of 1 to 128", tags(&[(key, value)]));
     }
-    refuses("tags", "at most 40 tags, but found 41", |spec| {
+    refuses("aws.tags", "at most 40 tags, but found 41", |spec| {
         spec.tags = (0..41).map(|index| (format!("k{index}"), String::new())).collect();
     });
 }
@@ -217,6 +217,6 @@ fn a_service_that_cannot_be() {
     }
     refuses("count", "at most 5000", |spec| spec.count = 5001);
     refuses("secrets", "`file:/run/key`: expected `ssm:/NAME`", |spec| {
-        spec.secrets = ["file:/run/key".to_owned()].into()
+        spec.secrets = ["file:/run/key".to_owned()].into();
     });
 }

@@ -38,7 +38,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
         printer.note("  go on with it: gimmetime down");
         return Ok(Exit::Unsure);
     }
-    let follow = PlaceFollow::new(held.resources);
+    let follow = PlaceFollow::new(held.resources, &context.common);
     let run = follow.run();
     if context.common.detach {
         follow.detach();
@@ -94,9 +94,8 @@ async fn agree(
     let Contents { resources, images, image_bytes, log_bytes } = held;
     let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
     let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
-    printer.note(format!(
-        "deletes {resources} resources, {images} images ({images_in}) and {logs_in} of logs; {state}"
-    ));
+    printer
+        .note(format!("deletes {resources} resources, {images} images ({images_in}) and {logs_in} of logs; {state}"));
     match (context.common.yes, &context.common.name) {
         (true, Some(_)) => Ok(()),
         (true, None) => Err(Failure::unsure(format!("`--yes` alone deletes nothing: its name is `{name}`"))
@@ -150,7 +149,7 @@ fn left(inventory: &Inventory) -> String {
     for item in &inventory.kept {
         match kept.iter_mut().find(|(kind, _)| *kind == item.kind) {
             Some((_, n)) => *n += 1,
-            None => kept.push((&item.kind, 1)),
+            None => kept.push((item.kind, 1)),
         }
     }
     let kept: Vec<String> =

@@ -1,6 +1,6 @@
 //! `up` on AWS: planned, agreed to, made while the image is on its way, then the service, then the check.
 
-use gimmetime_aws::stack::{self, Applied, Ended};
+use gimmetime_aws::stack::{self, Applied, Ended, StackState};
 use gimmetime_aws::{PlaceEvent, Session};
 use gimmetime_check::{CheckError, Report};
 use gimmetime_clock::{Mono, source};
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{changes_json, clock, examine, named, success_info, tell_changes, tell_other_image};
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
+use crate::follow::Told;
 use crate::follow_place::PlaceFollow;
 use crate::render::units::span;
 use crate::render::{Printer, Tone, rollout};
@@ -42,16 +43,17 @@ pub(super) async fn run(
     let spec = target::aws_spec(settings, place, session.region());
     let (template, wanted) = target::wanted(&session, &spec)?;
     let aim = Aim { spec, template, wanted, prepared };
-    let outlook = Outlook::of(context, settings, &session, &aim, printer).await?;
+    let outlook = Box::pin(Outlook::of(context, settings, &session, &aim, printer)).await?;
     agree(context, &outlook, printer).await?;
+    let mut told = Told::listen()?;
     let (applied, published) = match apply(context, settings, &session, &aim, printer).await? {
         Ended::Done(made) => made,
-        Ended::Detached { state } => {
-            printer.note(format!("detached: the stack `{}` is {state}, and goes on", settings.name));
-            printer.note("  go on with it: gimmetime up");
-            return Ok(Exit::Unsure);
-        }
+        Ended::Detached { state } => return detached(settings, &state, printer),
     };
+    // On a terminal Ctrl-C was answered: keep waiting.
+    if !printer.can_ask() && told.has_come().await {
+        return detached(settings, &StackState::CreateComplete, printer);
+    }
     let outputs = target::outputs(&settings.name, &applied.outputs)?;
     let mut cloud = Cloud::new(settings, &context.common, session, aim.spec, outputs)?;
     cloud.launch_on(&published.architecture);
@@ -69,12 +71,21 @@ async fn agree(context: &Context, outlook: &Outlook, printer: &mut Printer) -> R
     let in_the_way = outlook.preflight.as_ref().and_then(|preflight| preflight.in_the_way(is_forced).next());
     if let Some(finding) = in_the_way {
         let failure = Failure::unsure(&finding.words);
-        return Err(finding.hint.iter().fold(failure, |failure, hint| failure.hint(hint)));
+        return Err(finding.hint.iter().fold(failure, Failure::hint));
     }
     if outlook.is_empty() || context.common.yes {
         return Ok(());
     }
     confirm::yes("make it so?", printer).await
+}
+
+/// Nobody waits for the rest.
+fn detached(settings: &Settings, state: &StackState, printer: &mut Printer) -> Result<Exit, Failure> {
+    let Settings { name, target, .. } = settings;
+    said(printer.json(&json!({ "target": target, "name": name, "action": "detached", "state": state.to_string() })))?;
+    printer.note(format!("detached: the stack `{name}` is {state}; what runs in it is not brought up yet"));
+    printer.note("  go on with it: gimmetime up");
+    Ok(Exit::Unsure)
 }
 
 /// What was made, before anything runs in it.
@@ -102,7 +113,7 @@ async fn apply(
     aim: &Aim,
     printer: &mut Printer,
 ) -> Result<Ended<(Applied, Published)>, Failure> {
-    let follow = PlaceFollow::new(aim.template.resources.len());
+    let follow = PlaceFollow::new(aim.template.resources.len(), &context.common);
     let run = follow.run();
     if context.common.detach {
         follow.detach();
@@ -149,13 +160,12 @@ async fn publish(
     session: &Session,
     prepared: &Prepared,
 ) -> Result<Published, Failure> {
-    let repository = match &context.common.registry {
-        Some(repository) => repository.to_string(),
-        None => {
-            let name = target::repository_name(settings);
-            let missing = || Failure::failed(format!("there is no repository `{name}`, though the stack has made one"));
-            session.repository_uri(&name).await?.ok_or_else(missing)?
-        }
+    let repository = if let Some(repository) = &context.common.registry {
+        repository.to_string()
+    } else {
+        let name = target::repository_name(settings);
+        let missing = || Failure::failed(format!("there is no repository `{name}`, though the stack has made one"));
+        session.repository_uri(&name).await?.ok_or_else(missing)?
     };
     prepared.publish(context, session, &repository).await
 }

@@ -5,12 +5,11 @@ use gimmetime_clock::{Mono, source};
 use gimmetime_engine::{Endpoint, PlaceChange, Presence};
 use gimmetime_ops::{Outcome, UpAction, UpReport, releases, up_service};
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind};
 
 use super::{changes_json, clock, examine, named, success_info, tell_changes, tell_other_image};
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
-use crate::follow::listen;
+use crate::follow::Told;
 use crate::release::{Packed, pack};
 use crate::render::units::span;
 use crate::render::{Printer, Tone, rollout};
@@ -145,23 +144,6 @@ fn as_json(
         "rollout": rollout::as_json(&up.rollout),
         "check": checked.and_then(|checked| checked.as_ref().ok()).map(check::as_json),
     })
-}
-
-/// Signals that end the foreground. They are listened for from the first moment on, so that none is lost on the way there.
-struct Told {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Told {
-    fn listen() -> Result<Self, Failure> {
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Forgets a Ctrl-C that came until now.
-    fn without_interrupt(self) -> Result<Self, Failure> {
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, ..self })
-    }
 }
 
 /// Stays while the engine lives. SIGTERM and Ctrl-C take everything down in order; a dead engine is a failure, so that

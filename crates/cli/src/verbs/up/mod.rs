@@ -40,7 +40,12 @@ fn wanted(settings: &Settings, args: &Up) -> Settings {
 }
 
 /// What a service that serves says of its clocks; None when there is nobody to ask.
-async fn examine(context: &Context, settings: &Settings, url: &Url, up: &UpReport) -> Option<Result<Report, CheckError>> {
+async fn examine(
+    context: &Context,
+    settings: &Settings,
+    url: &Url,
+    up: &UpReport,
+) -> Option<Result<Report, CheckError>> {
     if up.rollout.outcome != Outcome::Done || up.rollout.count == 0 {
         return None;
     }

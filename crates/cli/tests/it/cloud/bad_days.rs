@@ -1,7 +1,12 @@
 //! What goes wrong on the way to AWS: said at once, in words that tell what to do, with nothing made.
 
+use std::io::Read as _;
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+
 use super::place::{ACCOUNT, Cloud, REGION, emulator};
-use crate::place::{Place, Ran};
+use crate::place::{Place, Ran, signal};
 
 impl Cloud {
     /// What a command of the program with other variables does.
@@ -59,8 +64,7 @@ fn an_engine_of_our_own_is_not_taken_for_aws() {
     let (place, cloud) = (Place::new(), Cloud::new());
     place.must(&["up"]);
     let exports = place.exports();
-    let left_in_the_shell: Vec<_> =
-        exports.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+    let left_in_the_shell: Vec<_> = exports.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
     // The target's own region is another than the engine's.
     cloud.with(&["scale", "4"], &left_in_the_shell).ends(2).says("does not accept the credentials");
     let settings = format!("name = \"{}\"\n[targets.production]\naws = {{}}\n", cloud.name);
@@ -130,6 +134,44 @@ fn a_balancer_that_cannot_be_reached_proves_nothing() {
     let deploy = from_elsewhere(&["deploy"]);
     deploy.ends(0).says("? not verified: none of ").says("the balancer found all healthy");
     from_elsewhere(&["check"]).ends(1).says("no answer from 127.0.0.1:9");
+}
+
+#[test]
+fn two_who_deploy_at_once_learn_of_each_other_and_an_interrupted_up_goes_on() {
+    let cloud = Cloud::new();
+    // Whatever it was doing when it was interrupted, the same command goes on with it.
+    let mut up = started(&cloud, &["up", "--yes"]);
+    said(&mut up, "making ");
+    signal(up.id(), Signal::INT);
+    Ran::of(up.wait_with_output().unwrap()).ends(2).says("detached").says("up");
+    cloud.must(&["up", "--yes"]).says("2 of 2 healthy");
+
+    cloud.settings("", "env = { LOG = \"debug\" }");
+    let mut first = started(&cloud, &["deploy"]);
+    said(&mut first, "r1 → r2");
+    cloud.settings("", "env = { LOG = \"info\" }");
+    let second = cloud.run(&["deploy"]);
+    second.ends(2).says(": deploy r2, since ").says("hint: pass --attach to follow it, or --wait to begin after it");
+    let waiting = cloud.run(&["deploy", "--wait"]);
+    waiting.ends(0).says("r2 → r3").says(" 0 failed");
+    Ran::of(first.wait_with_output().unwrap()).ends(0).says(" 0 failed");
+}
+
+/// A command that runs; what it says on standard error can be read while it does.
+fn started(cloud: &Cloud, args: &[&str]) -> Child {
+    cloud.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Returns once it says this.
+#[track_caller]
+fn said(child: &mut Child, words: &str) {
+    let stderr = child.stderr.as_mut().unwrap();
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains(words) {
+        let mut byte = [0];
+        assert_eq!(stderr.read(&mut byte).unwrap(), 1, "no `{words}` in {}", String::from_utf8_lossy(&text));
+        text.push(byte[0]);
+    }
 }
 
 #[test]

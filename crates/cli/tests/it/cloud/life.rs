@@ -65,7 +65,11 @@ fn made(cloud: &Cloud) {
 fn deployed(cloud: &Cloud) {
     cloud.settings("", "env = { LOG = \"debug\" }");
     let plan = cloud.json(&["plan"]);
-    assert_eq!((&plan["change"], &plan["create"], &plan["service"][1]), (&json!(1), &json!(0), &Value::Null), "{plan:#}");
+    assert_eq!(
+        (&plan["change"], &plan["create"], &plan["service"][1]),
+        (&json!(1), &json!(0), &Value::Null),
+        "{plan:#}"
+    );
     let deploy = cloud.json(&["deploy"]);
     assert_eq!((&deploy["from"], &deploy["release"]), (&json!(1), &json!(2)), "{deploy:#}");
     assert_eq!(deploy["outcome"], "done", "{deploy:#}");
