@@ -33,8 +33,8 @@ pub(super) async fn run(
     environment: &Environment,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Context { common, settings, .. } = context;
-    let provider = ecr::provider(&args.reference.host, common.profile.as_deref());
+    let settings = &context.settings;
+    let provider = ecr::provider(&args.reference.host, context);
     let access = reach::access(&args.reach, &args.reference, environment, provider)?;
     let chosen = choose(args.path.as_deref(), settings)?;
     let interrupt = access.interrupt.clone();

@@ -20,8 +20,8 @@ pub(super) async fn run(
     environment: &Environment,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Context { common, settings, .. } = context;
-    let provider = ecr::provider(&args.reference.host, common.profile.as_deref());
+    let settings = &context.settings;
+    let provider = ecr::provider(&args.reference.host, context);
     let access = reach::access(&args.reach, &args.reference, environment, provider)?;
     let source = args.path.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
     let image = image(args.path.as_deref(), &source, settings)?;
