@@ -1,10 +1,11 @@
-//! Builds the time service as a small static executable, to be embedded in this program.
+//! Builds the time service as a small static executable, to be embedded in this program with the list of its crates.
 //!
 //! A nested cargo does it, in a target folder of its own, under rules that make its bytes the same in every folder and
 //! for every caller: a cleared environment, flags that override any configuration, and paths remapped out of it.
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script through its environment")]
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,23 +30,23 @@ fn main() {
     for path in ["Cargo.toml", "Cargo.lock", "crates/clock", "crates/server"] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
-    let out = PathBuf::from(required("OUT_DIR")).join("gimmetime-server");
     let target = required("TARGET");
-    let built = (target == "x86_64-unknown-linux-gnu").then(|| build(&workspace, &target));
-    match built {
-        Some(path) => {
-            let bytes = std::fs::read(&path).expect("the nested build left its executable");
-            assert!(is_static(&bytes), "{} is not static: is libc.a installed (build-essential)?", path.display());
-            std::fs::write(&out, bytes).expect("OUT_DIR is writable");
-        }
+    let (executable, crates) = if target == "x86_64-unknown-linux-gnu" {
+        let path = build(&workspace, &target);
+        let bytes = std::fs::read(&path).expect("the nested build left its executable");
+        assert!(is_static(&bytes), "{} is not static: is libc.a installed (build-essential)?", path.display());
+        (bytes, crates(&workspace, &target))
+    } else {
         // Elsewhere nothing is embedded, and the program asks for a path to an executable.
-        None => std::fs::write(&out, []).expect("OUT_DIR is writable"),
-    }
+        (Vec::new(), String::new())
+    };
+    let out = PathBuf::from(required("OUT_DIR"));
+    std::fs::write(out.join("gimmetime-server"), executable).expect("OUT_DIR is writable");
+    std::fs::write(out.join("gimmetime-server.crates"), crates).expect("OUT_DIR is writable");
 }
 
-/// Runs the nested cargo and returns where the executable lies.
-fn build(workspace: &Path, target: &str) -> PathBuf {
-    let target_dir = embed_dir();
+/// A cargo in the workspace that sees of this one's environment only what is [`KEPT`].
+fn cargo(workspace: &Path) -> Command {
     let mut cargo = Command::new(required("CARGO"));
     cargo.current_dir(workspace).env_clear();
     for name in KEPT {
@@ -54,6 +55,13 @@ fn build(workspace: &Path, target: &str) -> PathBuf {
         }
     }
     cargo
+}
+
+/// Runs the nested cargo and returns where the executable lies.
+fn build(workspace: &Path, target: &str) -> PathBuf {
+    let target_dir = embed_dir();
+    let mut cargo = cargo(workspace);
+    cargo
         .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace).join("\u{1f}"))
         .args(["build", "--locked", "--quiet", "--profile", "server", "--package", "gimmetime-server"])
         .args(["--bin", "gimmetime-server", "--target", target, "--target-dir"])
@@ -61,6 +69,45 @@ fn build(workspace: &Path, target: &str) -> PathBuf {
     let status = cargo.status().expect("cargo runs: it runs us");
     assert!(status.success(), "building the embedded gimmetime-server failed: {status}");
     target_dir.join(target).join("server/gimmetime-server")
+}
+
+/// The crates that are linked into the executable: name, version, licence and sha256 of the package, a line for each,
+/// tabs between. What only runs while it is compiled is not among them, and the workspace's own have no sha256.
+fn crates(workspace: &Path, target: &str) -> String {
+    let mut cargo = cargo(workspace);
+    cargo.args(["tree", "--locked", "--quiet", "--package", "gimmetime-server", "--target", target]).args([
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--no-dedupe",
+        "--format",
+        "{p}\t{l}",
+    ]);
+    let listed = cargo.output().expect("cargo runs: it runs us");
+    assert!(listed.status.success(), "listing the crates failed: {}", String::from_utf8_lossy(&listed.stderr));
+    let listed = String::from_utf8(listed.stdout).expect("cargo speaks UTF-8");
+    let lock = std::fs::read_to_string(workspace.join("Cargo.lock")).expect("the workspace has a Cargo.lock");
+    let lines: BTreeSet<String> = listed
+        .lines()
+        .map(|line| {
+            let (package, licence) = line.split_once('\t').expect("the format has a tab");
+            let mut words = package.split(' ');
+            let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let version = version.trim_start_matches('v');
+            let checksum = checksum(&lock, name, version).unwrap_or_default();
+            format!("{name}\t{version}\t{}\t{checksum}\n", licence.replace('/', " OR "))
+        })
+        .collect();
+    lines.into_iter().collect()
+}
+
+/// The sha256 of a package, as the lock file has it.
+fn checksum<'a>(lock: &'a str, name: &str, version: &str) -> Option<&'a str> {
+    let (name, version) = (format!("name = \"{name}\""), format!("version = \"{version}\""));
+    let is_it = |entry: &&str| entry.lines().any(|line| line == name) && entry.lines().any(|line| line == version);
+    let entry = lock.split("[[package]]").find(is_it)?;
+    entry.lines().find_map(|line| line.strip_prefix("checksum = \"")?.strip_suffix('"'))
 }
 
 /// Static, without position independence (40 KB), and with no path of this machine in it.

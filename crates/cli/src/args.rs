@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gimmetime_check::ConnectTo;
+use gimmetime_image::Reference;
 
-use crate::settings::parse_duration;
+use crate::settings::{parse_duration, parse_region};
+pub(crate) use crate::verbs::image::args::Image;
 
 /// The time, highly available: serves it, proves how right it is, and runs itself.
 #[derive(Debug, Parser)]
@@ -52,6 +55,28 @@ pub(crate) struct Common {
         help = "State folder of local engines [default: $XDG_STATE_HOME/gimmetime]"
     )]
     pub(crate) state: Option<PathBuf>,
+    /// AWS region [default: the target's, else the profile's]
+    #[arg(long, global = true, env = "GIMMETIME_REGION", hide_env = true, value_name = "REGION", value_parser = parse_region)]
+    pub(crate) region: Option<String>,
+    /// Profile of the AWS configuration files [default: the target's, else `$AWS_PROFILE`]
+    #[arg(
+        long,
+        global = true,
+        env = "GIMMETIME_PROFILE",
+        hide_env = true,
+        value_name = "NAME",
+        help = "Profile of the AWS configuration files [default: the target's, else $AWS_PROFILE]"
+    )]
+    pub(crate) profile: Option<String>,
+    /// Connect here instead of to the address that is asked, as curl has it
+    #[arg(long, global = true, env = "GIMMETIME_CONNECT_TO", hide_env = true, value_name = "HOST:PORT")]
+    pub(crate) connect_to: Option<ConnectTo>,
+    /// Where images are pushed to and pulled from [default: the repository of the place]
+    #[arg(long, global = true, env = "GIMMETIME_REGISTRY", hide_env = true, value_name = "HOST/NAME", value_parser = parse_repository)]
+    pub(crate) registry: Option<Reference>,
+    /// Do not ask: yes to what a terminal would be asked
+    #[arg(long, short = 'y', global = true)]
+    pub(crate) yes: bool,
     /// Give up waiting after this long, as 90s or 5m; what was started goes on [default: 10m]
     #[arg(long, global = true, env = "GIMMETIME_TIMEOUT", hide_env = true, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
@@ -86,6 +111,8 @@ pub(crate) enum Output {
 pub(crate) enum Verb {
     /// Make the place and start the service, or bring both up to the settings
     Up(Up),
+    /// Say what `up` would change and cost; changes nothing
+    Plan(Plan),
     /// Roll out a new release, make-before-break; a failing one is rolled back and explained
     Deploy(Deploy),
     /// Return to an earlier release
@@ -100,15 +127,20 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// Say what is wrong now, else what failed last: cause, evidence, and one command that mends it
     Why(Why),
-    /// Remove everything
+    /// Remove everything; on AWS its name must be typed, or given with --yes
     Down,
     /// List every service in reach of this target
     Ls,
     /// Certify the clock of a time service, each backend by itself
     Check(Check),
-    /// Build and list images
+    /// Build, list, push, verify and save images
     #[command(subcommand)]
     Image(Image),
+    /// Print the whole place and the service as one CloudFormation template, to leave with
+    Template,
+    /// Print the policies that the verbs need on AWS
+    #[command(subcommand)]
+    Iam(Iam),
     /// Serve the time in the foreground: one task, no balancer
     Serve(Serve),
     /// Run a command with the AWS CLI and SDKs pointed at the local engine
@@ -136,7 +168,7 @@ pub(crate) struct Up {
     /// How many tasks; what is not said stays as it is [default: 2 at the first start]
     #[arg(long, env = "GIMMETIME_COUNT", hide_env = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
     pub(crate) count: Option<u32>,
-    /// What runs: builtin, or a path to a static executable [default: builtin]
+    /// What runs: builtin, a path to a static executable, or on AWS an image HOST/REPOSITORY:TAG [default: builtin]
     #[arg(long, env = "GIMMETIME_IMAGE", hide_env = true, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// Stay, and take everything down on SIGTERM: for those who supervise it themselves
@@ -145,6 +177,34 @@ pub(crate) struct Up {
     /// What to do when somebody else's rollout is in progress
     #[command(flatten)]
     pub(crate) busy: Busy,
+}
+
+/// `plan`
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Plan {
+    /// End with 1 if anything would change
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// `iam`
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum Iam {
+    /// For plan, up and down
+    Up,
+    /// For deploy, rollback and scale
+    Deploy,
+    /// For status, logs, why, releases and ls
+    Read,
+    /// A role that GitHub Actions may assume for `deploy`, as a CloudFormation template
+    Github {
+        /// The repository whose workflows may assume it
+        #[arg(value_name = "OWNER/NAME")]
+        repository: String,
+        /// The branch that they run on
+        #[arg(long, value_name = "BRANCH", default_value = "main")]
+        branch: String,
+    },
 }
 
 /// What to do when somebody else's rollout is in progress. Without a terminal and without a choice: exit 2.
@@ -162,7 +222,8 @@ pub(crate) struct Busy {
 /// `deploy`
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Deploy {
-    /// What runs: builtin, a path to a static executable, or a digest from `image ls` [default: the settings' image]
+    /// What runs: builtin, a path to a static executable, a digest that is there, or on AWS an image HOST/REPOSITORY:TAG
+    /// [default: the settings' image]
     #[arg(value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// Roll out even if nothing changed
@@ -241,22 +302,6 @@ pub(crate) struct Check {
     pub(crate) compat: bool,
 }
 
-/// `image`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Image {
-    /// Pack a static executable as a reproducible OCI image, and print its digest
-    Build {
-        /// A path to a static executable [default: builtin]
-        #[arg(value_name = "PATH")]
-        path: Option<String>,
-        /// Write a new OCI layout here instead of into the engine's store
-        #[arg(long, value_name = "DIR")]
-        to: Option<PathBuf>,
-    },
-    /// List the images in the engine's store
-    Ls,
-}
-
 /// `serve`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
@@ -296,6 +341,15 @@ pub(crate) enum Engine {
     },
 }
 
+/// Reads a registry's host and a repository in it, without tag and digest.
+fn parse_repository(text: &str) -> Result<Reference, String> {
+    let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
+    match (&reference.tag, &reference.digest) {
+        (None, None) => Ok(reference),
+        _ => Err(format!("expected a repository without a tag or digest, but found `{text}`")),
+    }
+}
+
 /// Reads an address and a port.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("expected an address as 127.0.0.1:8080, but found `{text}`"))
@@ -319,6 +373,14 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_repository_has_a_host_and_no_tag() {
+        assert!(parse_repository("127.0.0.1:4566/time").is_ok());
+        for wrong in ["time", "127.0.0.1:4566/time:1", "127.0.0.1:4566/Time"] {
+            assert!(parse_repository(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

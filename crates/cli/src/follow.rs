@@ -129,6 +129,40 @@ pub(crate) async fn answer(interrupt: &mut Signal) -> Option<String> {
     }
 }
 
+/// Signals that ask for the end. They are listened for from the first moment on, so that none is lost on the way there.
+pub(crate) struct Told {
+    pub(crate) terminate: Signal,
+    pub(crate) interrupt: Signal,
+}
+
+impl Told {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Forgets a Ctrl-C that came until now.
+    pub(crate) fn without_interrupt(self) -> Result<Self, Failure> {
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, ..self })
+    }
+
+    /// Returns once one has come.
+    pub(crate) async fn comes(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Whether one has come until now.
+    pub(crate) async fn has_come(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.comes() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+}
+
 /// A signal, heard from now on.
 pub(crate) fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")))

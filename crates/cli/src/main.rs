@@ -8,7 +8,9 @@ mod args;
 mod settings;
 
 mod follow;
+mod follow_place;
 mod release;
+mod smoke;
 mod target;
 mod verbs;
 
@@ -47,10 +49,11 @@ fn main() -> ExitCode {
 
 /// The flags by which the place was named, as they were typed: what the environment and the settings say, they say again.
 fn typed_place(matches: &ArgMatches) -> String {
-    let typed = ["target", "name", "config", "state"].into_iter().filter_map(|flag| {
+    const PLACE: [&str; 8] = ["target", "name", "config", "state", "region", "profile", "connect_to", "registry"];
+    let typed = PLACE.into_iter().filter_map(|flag| {
         let is_typed = matches.value_source(flag) == Some(ValueSource::CommandLine);
         let value = matches.get_raw(flag).filter(|_| is_typed)?.next()?;
-        Some(format!(" --{flag} {}", value.to_string_lossy()))
+        Some(format!(" --{} {}", flag.replace('_', "-"), value.to_string_lossy()))
     });
     typed.collect()
 }

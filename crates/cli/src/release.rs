@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gimmetime_image::{Layout, LayoutError, Spec, annotation};
+use gimmetime_image::{Image, Layout, LayoutError, Spec, annotation};
 
 use crate::embedded;
 use crate::exit::Failure;
 use crate::settings::{ImageSource, Settings};
+
+/// What executables that are packed here run on, in ECS's words.
+pub(crate) const ARCHITECTURE: &str = "X86_64";
+/// What names an image.
+const IMAGES: &str = "an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`";
 
 /// An image that the engine's store has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,33 @@ pub(crate) struct Packed {
     pub(crate) version: String,
     /// The git commit it was built from, if its folder tells.
     pub(crate) git: Option<String>,
+}
+
+/// What the settings' image is without looking into a registry: its digest, and what it runs on.
+///
+/// # Errors
+/// For an image that is named by a tag: only its registry knows which it is.
+pub(crate) fn named_by_settings(settings: &Settings) -> Result<(Packed, &'static str), Failure> {
+    let digest = match &settings.service.image {
+        ImageSource::Digest(digest) => digest.clone(),
+        ImageSource::Reference(reference) => {
+            let unknown = || {
+                let words = format!("{reference} is named by a tag: only its registry knows which image that is");
+                Failure::unsure(words).hint("name it by its digest: HOST/REPOSITORY@sha256:…")
+            };
+            reference.digest.as_ref().ok_or_else(unknown)?.to_string()
+        }
+        source => return Ok((build(settings, source)?.1, ARCHITECTURE)),
+    };
+    Ok((Packed { digest, version: "unknown".to_owned(), git: None }, ARCHITECTURE))
+}
+
+/// An image in memory, of `builtin` or a path.
+pub(crate) fn build(settings: &Settings, source: &ImageSource) -> Result<(Image, Packed), Failure> {
+    let (spec, git) = spec(source, settings.service.port)?;
+    let image = gimmetime_image::build(&spec).map_err(|why| Failure::unsure(format!("{source}: {why}")))?;
+    let packed = Packed { digest: image.digest().to_string(), version: spec.version, git };
+    Ok((image, packed))
 }
 
 /// Makes sure that the store has the image, and says which it is. An image that is there is not packed again.
@@ -53,9 +85,31 @@ pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<Stri
         ImageSource::Digest(digest) => {
             return Err(Failure::unsure(format!("{digest} is built already")).hint("pass `builtin` or a path"));
         }
+        ImageSource::Reference(reference) => {
+            let words = format!("could not read {reference}: an image in a registry runs on AWS only");
+            return Err(Failure::unsure(words).hint(IMAGES));
+        }
     };
-    let (command, env, labels) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let labels = match (source, &git) {
+        (ImageSource::Builtin, _) => own_labels(),
+        (_, Some(commit)) => BTreeMap::from([(annotation::REVISION.to_owned(), commit.clone())]),
+        (_, None) => BTreeMap::new(),
+    };
+    let (command, env) = (Vec::new(), BTreeMap::new());
     Ok((Spec { executable, command, env, port, title, version, labels }, git))
+}
+
+/// What the built-in service says about itself, as its manifest of cargo has it.
+fn own_labels() -> BTreeMap<String, String> {
+    let known = [
+        (annotation::DESCRIPTION, env!("CARGO_PKG_DESCRIPTION")),
+        (annotation::LICENSES, env!("CARGO_PKG_LICENSE")),
+        (annotation::SOURCE, env!("CARGO_PKG_REPOSITORY")),
+        (annotation::URL, env!("CARGO_PKG_HOMEPAGE")),
+        (annotation::VENDOR, env!("CARGO_PKG_AUTHORS")),
+    ];
+    let known = known.into_iter().filter(|(_, value)| !value.is_empty());
+    known.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// A failure of the image store, as a failure of the command: what runs is not touched by it.
@@ -72,8 +126,7 @@ fn find(digest: &str, layout: &Layout) -> Result<Packed, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| {
-        Failure::unsure(format!("could not read the executable {}: {error}", path.display()))
-            .hint("an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`")
+        Failure::unsure(format!("could not read the executable {}: {error}", path.display())).hint(IMAGES)
     })
 }
 

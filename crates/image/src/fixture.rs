@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::digest::{Digest, sha256};
-use crate::layer::{BLOCK, checksum};
 use crate::manifest::annotation;
+use crate::ustar::{BLOCK, checksum};
 use crate::{Layout, Spec};
 
 /// `exit(7)` in x86-64: mov edi, 7; mov eax, 60; syscall.

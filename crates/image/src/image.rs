@@ -1,9 +1,9 @@
-//! An image in memory: manifest, config and one layer, named by the digest of its manifest.
+//! An image in memory: manifest, config and layers, named by the digest of its manifest.
 
-use crate::config::{ARCHITECTURE, Config, EPOCH, OS};
+use crate::config::{ARCHITECTURE, Config, OS};
 use crate::digest::{Digest, sha256};
 use crate::layer;
-use crate::manifest::{Descriptor, Manifest, annotation, media_type, to_json};
+use crate::manifest::{Annotations, Descriptor, Manifest, annotation, media_type, to_json};
 use crate::spec::{BuildError, Spec};
 
 /// An image; it cannot be changed, or its digest would.
@@ -12,9 +12,8 @@ pub struct Image {
     manifest: Blob,
     config: Blob,
     layers: Vec<Blob>,
-    executable_size: u64,
-    fingerprint: Digest,
-    annotations: std::collections::BTreeMap<String, String>,
+    /// What an index tells of it beyond its digest.
+    notes: Annotations,
 }
 
 /// Some bytes of an image, under the digest that names them.
@@ -51,14 +50,10 @@ pub fn pack(spec: &Spec) -> Image {
         layers: vec![layer.descriptor()],
         annotations: Some(spec.annotations()),
     };
-    Image {
-        manifest: Blob::new(media_type::MANIFEST, to_json(&manifest)),
-        config,
-        layers: vec![layer],
-        executable_size: spec.executable.len() as u64,
-        fingerprint: spec.fingerprint(),
-        annotations: spec.annotations(),
-    }
+    let mut notes = spec.annotations();
+    notes.insert(annotation::SPEC.to_owned(), spec.fingerprint().to_string());
+    notes.insert(annotation::EXECUTABLE_SIZE.to_owned(), spec.executable.len().to_string());
+    Image { manifest: Blob::new(media_type::MANIFEST, to_json(&manifest)), config, layers: vec![layer], notes }
 }
 
 /// The digest of the config that the image of `spec` has: all of the image but the compression, at a fraction of the cost.
@@ -67,6 +62,11 @@ pub(crate) fn config_digest(spec: &Spec) -> Digest {
 }
 
 impl Image {
+    /// An image that was read, each blob verified; `notes` is what its index told of it.
+    pub(crate) fn from_blobs(manifest: Blob, config: Blob, layers: Vec<Blob>, notes: Annotations) -> Self {
+        Self { manifest, config, layers, notes }
+    }
+
     /// The image's name: the digest of its manifest.
     pub fn digest(&self) -> &Digest {
         &self.manifest.digest
@@ -97,11 +97,6 @@ impl Image {
         self.layers.iter().map(|layer| layer.bytes.len() as u64).sum()
     }
 
-    /// Bytes of the executable within.
-    pub fn executable_size(&self) -> u64 {
-        self.executable_size
-    }
-
     /// All blobs, each after those that it names.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = &Blob> {
         self.layers.iter().chain([&self.config, &self.manifest])
@@ -109,22 +104,16 @@ impl Image {
 
     /// The entry of an index that names it, without a reference.
     pub(crate) fn index_entry(&self) -> Descriptor {
-        let mut annotations = self.annotations.clone();
-        let facts = [
-            (annotation::CREATED, EPOCH.to_owned()),
-            (annotation::SPEC, self.fingerprint.to_string()),
-            (annotation::IMAGE_SIZE, self.size().to_string()),
-            (annotation::LAYER_SIZE, self.layer_size().to_string()),
-            (annotation::EXECUTABLE_SIZE, self.executable_size.to_string()),
-        ];
-        annotations.extend(facts.map(|(key, value)| (key.to_owned(), value)));
+        let mut annotations = self.notes.clone();
+        annotations.insert(annotation::IMAGE_SIZE.to_owned(), self.size().to_string());
+        annotations.insert(annotation::LAYER_SIZE.to_owned(), self.layer_size().to_string());
         let platform = serde_json::json!({ "architecture": ARCHITECTURE, "os": OS });
         Descriptor { annotations: Some(annotations), platform: Some(platform), ..self.manifest.descriptor() }
     }
 }
 
 impl Blob {
-    fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
         Self { digest: sha256(&bytes), media_type, bytes }
     }
 

@@ -10,14 +10,17 @@ mod digest;
 pub mod elf;
 pub mod reference;
 
+mod archive;
 mod config;
 mod image;
 mod layer;
 mod layout;
 mod manifest;
 mod program;
+pub mod sbom;
 mod spec;
 mod tar;
+mod ustar;
 
 #[cfg(test)]
 mod fixture;

@@ -24,11 +24,17 @@ pub mod annotation {
     pub const LICENSES: &str = "org.opencontainers.image.licenses";
     /// One sentence on what it is.
     pub const DESCRIPTION: &str = "org.opencontainers.image.description";
-    /// When it was made, RFC 3339.
+    /// Where to read about it.
+    pub const URL: &str = "org.opencontainers.image.url";
+    /// Who distributes it.
+    pub const VENDOR: &str = "org.opencontainers.image.vendor";
+    /// When it was made, RFC 3339; 1970 for an image built here, or its digest would change.
     pub const CREATED: &str = "org.opencontainers.image.created";
     /// The reference of an image in a layout, on its entry of the index.
     pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+    /// The reference by which containerd (and so Docker) shows an image of an archive, on its entry of the index.
+    pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
     /// What an image was built from, as one digest, on its entry of the index.
     pub(crate) const SPEC: &str = "gimmetime.spec";
     /// Bytes of manifest, config and layers together, on its entry of the index.
@@ -49,6 +55,15 @@ pub(crate) mod media_type {
     pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
     pub(crate) const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
     pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+    const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
+    /// `text`, if it is the type of a blob that is carried from place to place here.
+    pub(crate) fn known(text: &str) -> Option<&'static str> {
+        let known =
+            [MANIFEST, CONFIG, LAYER_GZIP, LAYER, DOCKER_MANIFEST, DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_LAYER];
+        known.into_iter().find(|known| *known == text)
+    }
 }
 
 pub(crate) type Annotations = BTreeMap<String, String>;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::config::EPOCH;
 use crate::digest::{Digest, sha256};
 use crate::elf::{self, ElfError};
 use crate::manifest::{Annotations, annotation, to_json};
@@ -15,7 +16,7 @@ use crate::reference::{LOCALHOST, Reference, ReferenceError};
 pub const MAX_EXECUTABLE: u64 = 256 << 20;
 
 /// Raised when the bytes made from one spec change, so that no layout answers with an image of the older kind.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What an image is built from. Equal specs give one digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +107,7 @@ impl Spec {
     /// All that the image says about itself.
     pub(crate) fn annotations(&self) -> Annotations {
         let mut annotations = self.labels.clone();
+        annotations.insert(annotation::CREATED.to_owned(), EPOCH.to_owned());
         annotations.insert(annotation::TITLE.to_owned(), self.title.clone());
         annotations.insert(annotation::VERSION.to_owned(), self.version.clone());
         annotations

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use crate::layer::{BLOCK, checksum};
+use crate::ustar::{BLOCK, checksum};
 
 /// Largest extended header or long name.
 const MAX_EXTENSION: u64 = 64 << 10;

@@ -71,6 +71,6 @@ pub use snapshot::{
 };
 pub use status::{Caller, Clocks, DeploymentLine, ReleaseLine, StatusReport, TaskLine, caller, status};
 pub use target_group::target_group;
-pub use up::{UpAction, UpReport, up_service};
+pub use up::{UpAction, UpReport, plan_service, up_service};
 pub use waiting::{Waiting, waiting_for};
 pub use why::{Answer, Question, why};

@@ -124,11 +124,25 @@ async fn newest_or_new(
     register(place, spec, wanted, run).await
 }
 
-async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport, OpsError> {
-    let service = observe::service(place).await?;
+/// What [`up_service`] would change, in words; None where there is no service yet. Changes nothing.
+pub async fn plan_service(place: &Place, spec: &ServiceSpec) -> Result<Option<Vec<three_way::Change>>, OpsError> {
+    let Some(service) = observe::find_service(place).await? else { return Ok(None) };
+    Ok(Some(compare(place, spec, &ServiceView::from(&service)).await?.plan.changes))
+}
+
+/// A service that is there, against what is wanted.
+struct Compared {
+    /// The settings to be applied.
+    settings: Settings,
+    /// Those that were.
+    applied: Option<Settings>,
+    plan: Plan,
+}
+
+async fn compare(place: &Place, spec: &ServiceSpec, service: &ServiceView) -> Result<Compared, OpsError> {
     let wanted = Definition::wanted(place, spec);
     let mut settings = Settings::of(spec, &wanted);
-    let applied = Settings::applied(&service);
+    let applied = Settings::applied(service);
     if let (None, Some(applied)) = (spec.count, &applied) {
         // What is not said stays what it was said to be.
         settings.count = applied.count;
@@ -142,6 +156,12 @@ async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport,
         let words = format!("r{} once more: it was given up", service.revision());
         plan.changes.push(three_way::Change { setting: "release".to_owned(), words });
     }
+    Ok(Compared { settings, applied, plan })
+}
+
+async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport, OpsError> {
+    let service = observe::service(place).await?;
+    let Compared { settings, applied, plan } = compare(place, spec, &service).await?;
     let action = if plan.is_empty() { UpAction::Unchanged } else { UpAction::Changed };
     let changes = plan.changes.clone();
     let rollout = Box::pin(apply(place, spec, run, &service, plan)).await?;

@@ -78,7 +78,12 @@ pub(super) async fn network(session: &Session, kind: &NetworkKind, name: &str) -
     let reply = session.query().form(&doing, Service::Ec2, kind.action, &parameters).await?;
     // Gateways and endpoints are told of for an hour after they are gone.
     let is_there = |one: &&Element| !matches!(one.text("state"), Some("deleted" | "deleting"));
-    let found = reply.list(kind.list).iter().filter(is_there).filter_map(|one| one.text(kind.id));
+    // Looked at once more: to call somebody else's network left would be worse than to ask for too much.
+    let is_ours = |one: &&Element| {
+        one.list("tagSet").iter().any(|tag| tag.text("key") == Some(tags::NAME) && tag.text("value") == Some(name))
+    };
+    let there = reply.list(kind.list).iter().filter(is_there).filter(is_ours);
+    let found = there.filter_map(|one| one.text(kind.id));
     Ok(found.map(|id| Item::new(kind.item, id)).collect())
 }
 

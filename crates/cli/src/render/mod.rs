@@ -1,5 +1,7 @@
 //! What people see. Numbers are real, the answer comes first, colour only repeats what a sign says.
 
+pub(crate) mod money;
+pub(crate) mod place;
 mod printer;
 pub(crate) mod progress;
 pub(crate) mod rollout;

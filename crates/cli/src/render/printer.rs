@@ -52,7 +52,8 @@ impl Printer {
 
     /// Words in which each command of ours means this place.
     fn placed(&self, words: &str) -> String {
-        const COMMANDS: [&str; 9] = ["up", "deploy", "rollback", "releases", "scale", "status", "why", "down", "image"];
+        const COMMANDS: [&str; 12] =
+            ["up", "plan", "deploy", "rollback", "releases", "scale", "status", "logs", "why", "down", "image", "iam"];
         let place = |words: String, verb: &str| {
             words.replace(&format!("gimmetime {verb}"), &format!("gimmetime{} {verb}", self.place))
         };

@@ -1,7 +1,6 @@
 //! The keys of `gimmetime.toml`, as they were written: nothing is defaulted here.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,9 +8,7 @@ use toml_edit::Document;
 
 use super::parse_duration;
 use super::reader::{Mistake, Mistakes, Pair, Reader, syntax};
-
-/// Keys of a target on AWS. Their contents are read by the room that makes the place there.
-const AWS_KEYS: [&str; 9] = ["aws", "protect", "network", "roles", "https", "scaling", "waf", "alarms", "logs"];
+use super::target_file::TargetFile;
 
 /// A settings file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,7 +36,9 @@ pub(crate) struct ServiceFile {
     pub(crate) cpu: Option<u32>,
     pub(crate) memory: Option<u32>,
     pub(crate) env: BTreeMap<String, String>,
-    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) secrets: Vec<Pair>,
+    /// Where `size` stands, counted from 1.
+    pub(crate) size_line: Option<usize>,
     pub(crate) min_healthy_percent: Option<u32>,
     pub(crate) max_percent: Option<u32>,
     pub(crate) failures: Option<u32>,
@@ -47,17 +46,12 @@ pub(crate) struct ServiceFile {
     pub(crate) probe_rate: Option<f64>,
 }
 
-/// `[targets.NAME]`
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct TargetFile {
-    pub(crate) listen: Option<SocketAddr>,
-    pub(crate) count: Option<u32>,
-    pub(crate) is_aws: bool,
-}
-
 impl File {
-    /// Reads a file; everything that is wrong in it comes back at once.
-    pub(crate) fn read(path: &Path) -> Result<Self, Mistakes> {
+    /// Reads a file, and what is wrong in it.
+    ///
+    /// # Errors
+    /// If nothing can be read of it.
+    pub(crate) fn read(path: &Path) -> Result<(Self, Mistakes), Mistakes> {
         let mut mistakes = Mistakes::of(Some(path));
         match std::fs::read_to_string(path) {
             Ok(source) => Self::parse(&source, mistakes),
@@ -69,8 +63,11 @@ impl File {
         }
     }
 
-    /// Reads a file's text.
-    pub(crate) fn parse(source: &str, mut mistakes: Mistakes) -> Result<Self, Mistakes> {
+    /// Reads a file's text, and what is wrong in it.
+    ///
+    /// # Errors
+    /// If its syntax is wrong.
+    pub(crate) fn parse(source: &str, mut mistakes: Mistakes) -> Result<(Self, Mistakes), Mistakes> {
         let document = match Document::parse(source) {
             Ok(document) => document,
             Err(error) => {
@@ -87,30 +84,16 @@ impl File {
         if let Some(service) = top.table("service", &mut mistakes) {
             file.service = read_service(service, &mut mistakes);
         }
+        file.top = TargetFile::read(&mut top, &mut mistakes);
         if let Some(mut targets) = top.table("targets", &mut mistakes) {
             for (name, target) in targets.named_tables(&mut mistakes) {
-                file.targets.insert(name, read_target(target, &mut mistakes));
+                let target = TargetFile::read_own(&name, target, &file.top, &mut mistakes);
+                file.targets.insert(name, target);
             }
         }
-        file.top = target_keys(&mut top, &mut mistakes);
         top.finish(&mut mistakes);
-        mistakes.into_result().map(|()| file)
+        Ok((file, mistakes))
     }
-}
-
-fn read_target(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> TargetFile {
-    let target = target_keys(&mut reader, mistakes);
-    reader.finish(mistakes);
-    target
-}
-
-fn target_keys(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> TargetFile {
-    let listen = reader.parsed("listen", mistakes, |text| {
-        text.parse().map_err(|_| format!("expected an address as 127.0.0.1:8080, but found `{text}`"))
-    });
-    let count = reader.integer("count", 0..201, mistakes);
-    let is_aws = AWS_KEYS.map(|key| reader.has(key))[0];
-    TargetFile { listen, count, is_aws }
 }
 
 fn read_service(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> ServiceFile {
@@ -122,6 +105,7 @@ fn read_service(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> ServiceFile 
         probe: reader.parsed("probe", mistakes, url_path),
         env: variables(&mut reader, "env", mistakes),
         secrets: secrets(&mut reader, mistakes),
+        size_line: reader.line("size"),
         ..ServiceFile::default()
     };
     if let Some(mut size) = reader.table("size", mistakes) {
@@ -138,7 +122,7 @@ fn read_service(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> ServiceFile 
         if (service.min_healthy_percent, service.max_percent) == (Some(100), Some(100)) {
             let words =
                 "`service.rollout`: min_healthy_percent 100 and max_percent 100 leave no room to replace a task";
-            mistakes.add(Mistake::plain(words.to_owned()).hint("lower the one or raise the other"));
+            mistakes.add(Mistake::plain(words).hint("lower the one or raise the other"));
         }
         rollout.finish(mistakes);
     }
@@ -154,7 +138,7 @@ fn variables(reader: &mut Reader<'_>, key: &'static str, mistakes: &mut Mistakes
 }
 
 /// Variables whose values are kept elsewhere: what stands here is where.
-fn secrets(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> BTreeMap<String, String> {
+fn secrets(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> Vec<Pair> {
     let pairs = reader.pairs("secrets", mistakes);
     check_names("secrets", &pairs, mistakes);
     let is_reference = |text: &str| ["file:/", "ssm:", "secretsmanager:"].iter().any(|scheme| text.starts_with(scheme));
@@ -162,7 +146,7 @@ fn secrets(reader: &mut Reader<'_>, mistakes: &mut Mistakes) -> BTreeMap<String,
         let mistake = Mistake::plain(format!("secret `{name}` must be a reference, not a value")).at(*line);
         mistakes.add(mistake.hint("file: and an absolute path here; ssm:NAME or secretsmanager:NAME on AWS"));
     }
-    pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
+    pairs
 }
 
 /// A name that no shell could set is a mistake, and so is one the engine sets itself.

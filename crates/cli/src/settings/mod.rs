@@ -1,22 +1,36 @@
 //! What the verbs work by: flag over environment over file over default, resolved once.
 //!
-//! `reader` walks the file and collects everything that is wrong; `file` knows which keys there are; this page makes
-//! one resolved value of what was typed and what was written. Nothing past here looks at either again.
+//! `reader` walks the file and collects everything that is wrong; `file` and `target_file` know which keys there are;
+//! `place` says where it runs; this page makes one resolved value of what was typed and what was written. Nothing past
+//! here looks at either again.
 
+mod environment;
 mod file;
+mod place;
 mod reader;
+mod registry;
+mod target_file;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gimmetime_image::Reference;
+
 use crate::args::Common;
 
-pub(crate) use file::{File, ServiceFile, TargetFile};
+pub(crate) use environment::Environment;
+pub(crate) use file::{File, ServiceFile};
+pub(crate) use place::{AwsPlace, Place};
 pub(crate) use reader::{Mistake, Mistakes};
+pub(crate) use registry::RegistryEnvironment;
+pub(crate) use target_file::region as parse_region;
+
+use place::{check_aws_name, check_fargate_size};
+use target_file::LOCAL;
 
 /// The settings file that is read when none is named.
 const DEFAULT_FILE: &str = "gimmetime.toml";
@@ -32,10 +46,10 @@ pub(crate) struct Settings {
     pub(crate) state_root: PathBuf,
     /// What runs.
     pub(crate) service: Service,
-    /// Where clients connect, if it was said.
-    pub(crate) listen: Option<SocketAddr>,
     /// How many tasks, if it was said.
     pub(crate) count: Option<u32>,
+    /// Where it runs.
+    pub(crate) place: Place,
 }
 
 /// `[service]`, resolved. Any change here is a release.
@@ -70,8 +84,10 @@ pub(crate) enum ImageSource {
     Builtin,
     /// A static executable on this machine.
     Path(PathBuf),
-    /// An image that the engine's store already has, by digest.
+    /// An image that is there already, by digest: in the engine's store, or in the place's repository.
     Digest(String),
+    /// An image in a registry, `host/repository:tag` or `host/repository@sha256:…`.
+    Reference(Reference),
 }
 
 /// `rollout`, resolved.
@@ -90,12 +106,25 @@ pub(crate) struct Rollout {
 }
 
 impl ImageSource {
-    /// Reads `builtin`, `sha256:…`, or a path.
+    /// Reads `builtin`, `sha256:…`, `host/repository:tag`, or a path. A path that looks like a reference begins with `./`.
     pub(crate) fn parse(text: &str) -> Self {
         match text {
             "builtin" => Self::Builtin,
             digest if digest.starts_with("sha256:") => Self::Digest(digest.to_owned()),
-            path => Self::Path(PathBuf::from(path)),
+            path if path.starts_with(['.', '/']) => Self::Path(PathBuf::from(path)),
+            text => text.parse().map_or_else(|_| Self::Path(PathBuf::from(text)), Self::Reference),
+        }
+    }
+}
+
+impl fmt::Display for ImageSource {
+    /// As it is written in the settings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin => f.write_str("builtin"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Digest(digest) => f.write_str(digest),
+            Self::Reference(reference) => write!(f, "{reference}"),
         }
     }
 }
@@ -104,54 +133,93 @@ impl Settings {
     /// Reads the file, if there is one, and resolves it with what was typed.
     pub(crate) fn resolve(common: &Common, environment: &Environment) -> Result<Self, Mistakes> {
         let path = common.config.clone().or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
-        let file = match &path {
+        let (file, mistakes) = match &path {
             Some(path) => File::read(path)?,
-            None => File::default(),
+            None => (File::default(), Mistakes::of(None)),
         };
-        Self::merge(common, environment, file, path.as_deref())
+        let mut mistakes = mistakes;
+        if let (None, Some(target)) = (&path, &common.target)
+            && target != LOCAL
+        {
+            let words = format!("unknown target `{target}`: there is no {DEFAULT_FILE} here that says where it is");
+            mistakes.add(Mistake::plain(words));
+            mistakes.advise(three_lines(target, common));
+            return Err(mistakes);
+        }
+        Self::merge(common, environment, file, mistakes)
     }
 
-    /// Resolves a file that was read. `path` is only for messages.
-    fn merge(common: &Common, environment: &Environment, file: File, path: Option<&Path>) -> Result<Self, Mistakes> {
-        let mut mistakes = Mistakes::of(path);
+    /// Resolves a file that was read, together with what was wrong in it.
+    fn merge(common: &Common, environment: &Environment, file: File, mut mistakes: Mistakes) -> Result<Self, Mistakes> {
         let name = common.name.clone().or(file.name).unwrap_or_else(|| "gimmetime".to_owned());
         if let Err(why) = check_name(&name) {
             mistakes.add(Mistake::plain(format!("name `{name}` {why}")));
         }
-        let target = common.target.clone().or(file.target).unwrap_or_else(|| "local".to_owned());
-        let known: Vec<&str> = file.targets.keys().map(String::as_str).chain(["local"]).collect();
-        let place = match file.targets.get(&target) {
-            Some(place) => place.clone(),
-            None if target == "local" => TargetFile::default(),
-            None => {
-                mistakes.add(Mistake::unknown("target", &target, &known));
-                TargetFile::default()
-            }
-        };
-        if place.is_aws {
-            let words = format!("target `{target}` is on AWS, which this version does not reach yet");
-            mistakes.add(Mistake::plain(words).hint("take a target without `aws`, for example --target local"));
+        let target = common.target.clone().or(file.target).unwrap_or_else(|| LOCAL.to_owned());
+        let known: Vec<&str> = file.targets.keys().map(String::as_str).chain([LOCAL]).collect();
+        let own = file.targets.get(&target).cloned();
+        if own.is_none() && target != LOCAL {
+            mistakes.add(Mistake::unknown("target", &target, &known));
+        }
+        let place = own.unwrap_or_default().over(&target, file.top);
+        let count = place.count;
+        let place = Place::resolve(place, common, environment);
+        if !place.is_local() {
+            check_aws_name(&name, &mut mistakes);
+            check_aws_service(&file.service, &mut mistakes);
         }
         let state_root = common.state.clone().or_else(|| environment.state_root());
         if state_root.is_none() {
             let words = "no state folder: neither --state nor XDG_STATE_HOME nor HOME is set";
-            mistakes.add(Mistake::plain(words.to_owned()).hint("pass --state DIR"));
+            mistakes.add(Mistake::plain(words).hint("pass --state DIR"));
         }
         mistakes.into_result()?;
         Ok(Self {
             name,
             target,
             state_root: state_root.expect("its absence was a mistake"),
-            service: resolve_service(file.service),
-            listen: place.listen.or(file.top.listen),
-            count: place.count.or(file.top.count),
+            service: resolve_service(file.service, place.is_local()),
+            count,
+            place,
         })
     }
 }
 
-/// Puts the defaults where the file is silent.
-fn resolve_service(file: ServiceFile) -> Service {
-    let (cpu, memory) = (file.cpu.unwrap_or(256), file.memory.unwrap_or(512));
+/// What to write where there is no file yet.
+fn three_lines(target: &str, common: &Common) -> String {
+    let region = common.region.as_deref().unwrap_or("eu-west-1");
+    let profile = common.profile.as_ref().map_or_else(String::new, |profile| format!(", profile = \"{profile}\""));
+    format!(
+        "write these three lines into {DEFAULT_FILE}:\n  [targets.{target}]\n  \
+         aws = {{ account = \"123456789012\", region = \"{region}\"{profile} }}   # your account: nothing else is touched\n  \
+         count = 2"
+    )
+}
+
+/// What a service on AWS cannot be, though one on this machine can.
+fn check_aws_service(service: &ServiceFile, mistakes: &mut Mistakes) {
+    let (cpu, memory) = service.size();
+    if let Err(why) = check_fargate_size(cpu, memory) {
+        mistakes.add(Mistake::plain(format!("`service.size`: {why}")).at(service.size_line));
+    }
+    for secret in service.secrets.iter().filter(|secret| secret.value.starts_with("file:")) {
+        let words = format!("secret `{}` is a file of this machine, which no task on AWS can read", secret.name);
+        mistakes.add(Mistake::plain(words).at(secret.line).hint("ssm:NAME or secretsmanager:NAME"));
+    }
+}
+
+impl ServiceFile {
+    /// CPU units and MiB, with their defaults.
+    fn size(&self) -> (u32, u32) {
+        (self.cpu.unwrap_or(256), self.memory.unwrap_or(512))
+    }
+}
+
+/// Puts the defaults where the file is silent. Here a process ends at once and a probe costs nothing; on AWS clients are
+/// far away, and too many probes from one address look like an attack.
+fn resolve_service(file: ServiceFile, is_local: bool) -> Service {
+    let (cpu, memory) = file.size();
+    let (stop_timeout, probe_rate) = if is_local { (5, 50.0) } else { (30, 5.0) };
     Service {
         image: file.image.map_or(ImageSource::Builtin, |image| ImageSource::parse(&image)),
         command: file.command,
@@ -161,66 +229,14 @@ fn resolve_service(file: ServiceFile) -> Service {
         cpu,
         memory,
         env: file.env,
-        secrets: file.secrets,
+        secrets: file.secrets.into_iter().map(|secret| (secret.name, secret.value)).collect(),
         rollout: Rollout {
             min_healthy_percent: file.min_healthy_percent.unwrap_or(100),
             max_percent: file.max_percent.unwrap_or(200),
             failures: file.failures.unwrap_or(2),
-            stop_timeout: file.stop_timeout.unwrap_or(Duration::from_secs(5)),
-            probe_rate: file.probe_rate.unwrap_or(50.0),
+            stop_timeout: file.stop_timeout.unwrap_or(Duration::from_secs(stop_timeout)),
+            probe_rate: file.probe_rate.unwrap_or(probe_rate),
         },
-    }
-}
-
-/// What the environment says beyond the flags' own variables.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Environment {
-    /// `$XDG_STATE_HOME`
-    pub(crate) xdg_state_home: Option<PathBuf>,
-    /// `$HOME`
-    pub(crate) home: Option<PathBuf>,
-    /// `$NO_COLOR` is set and not empty (no-color.org).
-    pub(crate) no_color: bool,
-    /// `$TERM` is `dumb`, or there is none.
-    pub(crate) dumb_terminal: bool,
-    /// `$NO_PROXY`, else `$no_proxy`.
-    pub(crate) no_proxy: Option<String>,
-    /// `$SUDO_USER`, else `$USER`, else `$LOGNAME`.
-    user: Option<String>,
-}
-
-impl Environment {
-    /// Reads it: the one place that does.
-    #[expect(clippy::disallowed_methods, reason = "settings are resolved here")]
-    pub(crate) fn read() -> Self {
-        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
-            xdg_state_home: path("XDG_STATE_HOME"),
-            home: path("HOME"),
-            no_color: text("NO_COLOR").is_some(),
-            dumb_terminal: text("TERM").is_none_or(|term| term == "dumb"),
-            no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find_map(text),
-            user: ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(text),
-        }
-    }
-
-    /// Who asks: the login name, else the user's number.
-    pub(crate) fn who(&self) -> String {
-        let number = || {
-            if rustix::process::getuid().is_root() {
-                "root".to_owned()
-            } else {
-                format!("uid {}", rustix::process::getuid().as_raw())
-            }
-        };
-        self.user.clone().unwrap_or_else(number)
-    }
-
-    /// `$XDG_STATE_HOME/gimmetime`, else `~/.local/state/gimmetime` (XDG Base Directory Specification).
-    fn state_root(&self) -> Option<PathBuf> {
-        let base = self.xdg_state_home.clone().or_else(|| Some(self.home.as_ref()?.join(".local/state")))?;
-        Some(base.join("gimmetime"))
     }
 }
 

@@ -9,6 +9,9 @@ use toml_edit::{Item, TableLike, Value};
 /// How alike a name must be to be suggested: below this a suggestion is noise (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.75;
 
+/// What to do about mistakes in general.
+const ADVICE: &str = "gimmetime.toml is described in the README; without a file every setting has a default";
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
@@ -22,8 +25,8 @@ pub(crate) struct Mistake {
 
 impl Mistake {
     /// One that has no line.
-    pub(crate) fn plain(words: String) -> Self {
-        Self { line: None, words, hint: None }
+    pub(crate) fn plain(words: impl Into<String>) -> Self {
+        Self { line: None, words: words.into(), hint: None }
     }
 
     /// Says where.
@@ -40,9 +43,8 @@ impl Mistake {
     /// A name that is not among the known ones; the nearest of them is suggested.
     pub(crate) fn unknown(kind: &str, name: &str, known: &[&str]) -> Self {
         let mistake = Self::plain(format!("unknown {kind} `{name}`"));
-        let near = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
-        match near.filter(|(score, _)| ALIKE <= *score).max_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((_, nearest)) => mistake.hint(format!("did you mean `{nearest}`?")),
+        match nearest(name, known) {
+            Some(nearest) => mistake.hint(format!("did you mean `{nearest}`?")),
             None if known.is_empty() => mistake,
             None => mistake.hint(format!("known here: {}", known.join(", "))),
         }
@@ -54,12 +56,24 @@ impl Mistake {
 pub(crate) struct Mistakes {
     file: Option<PathBuf>,
     list: Vec<Mistake>,
+    /// What to do about all of it.
+    advice: String,
 }
 
 impl Mistakes {
     /// None yet, in this file.
     pub(crate) fn of(file: Option<&Path>) -> Self {
-        Self { file: file.map(Path::to_path_buf), list: Vec::new() }
+        Self { file: file.map(Path::to_path_buf), list: Vec::new(), advice: ADVICE.to_owned() }
+    }
+
+    /// What to do about all of it.
+    pub(crate) fn advice(&self) -> &str {
+        &self.advice
+    }
+
+    /// Says what to do about all of it, instead of the usual.
+    pub(crate) fn advise(&mut self, advice: String) {
+        self.advice = advice;
     }
 
     /// One more.
@@ -96,6 +110,7 @@ impl fmt::Display for Mistakes {
 }
 
 /// A name and a string, in a table of which the user chooses the names.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) name: String,
     pub(crate) value: String,
@@ -160,6 +175,71 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Yes or no.
+    pub(crate) fn boolean(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<bool> {
+        self.value(key, "true or false", mistakes, Value::as_bool)
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+        mistakes: &mut Mistakes,
+    ) -> Option<T> {
+        self.parsed(key, mistakes, |text| {
+            let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+            let found = words.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+            found.ok_or_else(|| {
+                let near = nearest(text, &names).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+                let (last, others) = names.split_last().expect("a choice has words");
+                format!("expected {} or {last}, but found `{text}`{near}", others.join(", "))
+            })
+        })
+    }
+
+    /// Strings in a form of their own; each that is wrong is a mistake, and leaves none.
+    pub(crate) fn parsed_strings(
+        &mut self,
+        key: &'static str,
+        mistakes: &mut Mistakes,
+        parse: impl Fn(&str) -> Result<String, String>,
+    ) -> Option<Vec<String>> {
+        let item = self.item(key)?;
+        let Some(array) = item.as_array() else {
+            self.wrong(item.span(), key, &format!("expected a list of strings, but found {}", kind(item)), mistakes);
+            return None;
+        };
+        let read = |value: &Value| {
+            let parsed = match value.as_str() {
+                Some(text) => parse(text),
+                None => Err(format!("expected a list of strings, but one of them is {}", value.type_name())),
+            };
+            parsed.map_err(|why| self.wrong(value.span(), key, &why, mistakes)).ok()
+        };
+        // Every one of them is read, so that every mistake is found.
+        let read: Vec<Option<String>> = array.iter().map(read).collect();
+        read.into_iter().collect()
+    }
+
+    /// A key that a later version will know: refused now, in one sentence.
+    pub(crate) fn later(&mut self, key: &'static str, mistakes: &mut Mistakes) {
+        if let Some(item) = self.item(key) {
+            self.wrong(item.span(), key, "not in this version; remove it", mistakes);
+        }
+    }
+
+    /// A mistake in the value of a key that is there.
+    pub(crate) fn refuse(&self, key: &str, why: &str, mistakes: &mut Mistakes) {
+        let span = self.table.get(key).and_then(Item::span);
+        self.wrong(span, key, why, mistakes);
+    }
+
+    /// The line of a key that is there, counted from 1.
+    pub(crate) fn line(&self, key: &str) -> Option<usize> {
+        Some(line_of(self.source, self.table.get(key)?.span()?.start))
+    }
+
     /// Pairs of a name and a string, in the order of the file.
     pub(crate) fn pairs(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Vec<Pair> {
         let Some(table) = self.table(key, mistakes) else { return Vec::new() };
@@ -200,9 +280,9 @@ impl<'a> Reader<'a> {
         tables
     }
 
-    /// Whether a key is there; what it holds is somebody else's.
-    pub(crate) fn has(&mut self, key: &'static str) -> bool {
-        self.item(key).is_some()
+    /// Whether a key is there. It still has to be asked for by what it is.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     /// Ends the reading: what nobody asked for is unknown.
@@ -246,6 +326,13 @@ impl<'a> Reader<'a> {
     fn full(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
+}
+
+/// The known name that is most like this one, if any is like it.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
+    let alike = near.filter(|(score, _)| ALIKE <= *score);
+    alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, nearest)| nearest)
 }
 
 /// What an item is, with its value when that is short.

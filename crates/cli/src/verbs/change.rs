@@ -145,8 +145,12 @@ async fn to_its_end<T>(
     }
 }
 
-/// Returns once somebody took the place down. An engine that died is taken over, and the change goes on.
+/// Returns once somebody took the place on this machine down. An engine that died is taken over, and the change goes on.
+/// AWS does not go away.
 async fn without_engine(context: &Context) -> Failure {
+    if !context.settings.place.is_local() {
+        return std::future::pending().await;
+    }
     let home = target::home(&context.settings);
     loop {
         tokio::time::sleep(LOOK).await;

@@ -4,44 +4,54 @@ use std::time::Duration;
 
 use gimmetime_check::{CheckError, Options, Report, Url, Verdict};
 use gimmetime_clock::{Offset, Synchronization};
+use gimmetime_engine::Presence;
 use serde_json::{Value, json};
 
 use crate::args::Check;
 use crate::exit::{Exit, Failure};
 use crate::render::units::{half_width, offset, span};
 use crate::render::{Printer, Tone};
-use crate::verbs::said;
+use crate::settings::Place;
+use crate::target;
+use crate::verbs::{Context, said};
 
 /// Checks, and ends with 0 for a good clock, 1 for a wrong one, 2 when it could not be told.
-pub(crate) async fn run(
-    args: &Check,
-    timeout: Option<Duration>,
-    default_url: Option<String>,
-    printer: &mut Printer,
-) -> Result<Exit, Failure> {
-    let Some(text) = args.url.clone().or(default_url) else {
-        return Err(Failure::unsure("check what? no URL was given, and no service runs here")
-            .hint("gimmetime check http://HOST:PORT"));
+pub(crate) async fn run(context: &Context, args: &Check, printer: &mut Printer) -> Result<Exit, Failure> {
+    let url = match &args.url {
+        Some(text) => text.parse().map_err(|error| Failure::unsure(format!("{error}")))?,
+        None => of_target(context, printer).await?,
     };
-    let url: Url = text.parse().map_err(|error| Failure::unsure(format!("{error}")))?;
-    if args.compat {
-        return compat(&url, printer).await;
-    }
-    let limit = Offset::from_nanos(i64::try_from(args.limit.as_nanos()).unwrap_or(i64::MAX));
-    let mut options = Options { limit, ..Options::default() };
-    if let Some(timeout) = timeout {
+    let mut options = Options { connect_to: context.common.connect_to.clone(), ..Options::default() };
+    if let Some(timeout) = context.common.timeout {
         options.budget = timeout;
         options.timeout = timeout.min(options.timeout);
     }
+    if args.compat {
+        return compat(&url, &options, printer).await;
+    }
+    options.limit = Offset::from_nanos(i64::try_from(args.limit.as_nanos()).unwrap_or(i64::MAX));
     match gimmetime_check::check(&url, &options).await {
         Ok(report) => show(&report, &url, printer),
         Err(error) => unavailable(&error, printer),
     }
 }
 
+/// Where the target's own service tells the time.
+async fn of_target(context: &Context, printer: &mut Printer) -> Result<Url, Failure> {
+    if let Place::Local { .. } = context.settings.place {
+        // To look is not to take over: a dead engine's tasks are not started anew for a question.
+        let Ok(Presence::Running(endpoint)) = target::home(&context.settings).presence() else {
+            return Err(Failure::unsure("check what? no URL was given, and no service runs here")
+                .hint("gimmetime check http://HOST:PORT"));
+        };
+        return target::url_of(endpoint.listen, &context.settings.service.probe);
+    }
+    Ok(context.connect(printer).await?.place().url.clone())
+}
+
 /// The original's sentences, byte for byte; exit 0 or 1.
-async fn compat(url: &Url, printer: &mut Printer) -> Result<Exit, Failure> {
-    let outcome = gimmetime_check::compat(url, &Options::default()).await;
+async fn compat(url: &Url, options: &Options, printer: &mut Printer) -> Result<Exit, Failure> {
+    let outcome = gimmetime_check::compat(url, options).await;
     for line in &outcome.lines {
         said(printer.data(line))?;
     }

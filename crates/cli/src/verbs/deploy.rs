@@ -5,10 +5,10 @@ use serde_json::json;
 
 use crate::args::{Deploy, Rollback, Scale};
 use crate::exit::{Exit, Failure};
-use crate::release::pack;
+use crate::release::{ARCHITECTURE, pack};
 use crate::render::{Printer, rollout};
 use crate::settings::ImageSource;
-use crate::target::{self, engine_failed};
+use crate::target::{self, Published, Reached, engine_failed};
 use crate::verbs::change::{self, Changed};
 use crate::verbs::{Context, said};
 
@@ -16,13 +16,18 @@ use crate::verbs::{Context, said};
 pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Printer) -> Result<Exit, Failure> {
     let settings = &context.settings;
     let source = args.image.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
-    let local = context.connect(printer).await?;
-    let layout = target::home(settings).layout().map_err(engine_failed)?;
-    let packed = pack(settings, &source, &layout)?;
-    let spec = target::service_spec(settings, &settings.service.image, packed.clone());
+    let mut reached = context.connect(printer).await?;
+    let context = &context.asked_by(&reached);
+    let published = publish(context, &mut reached, &source, printer).await?;
+    let Published { repository, packed, pushed, .. } = published;
+    let spec = target::service_spec(settings, &settings.service.image, &repository, packed.clone());
     let mode = if args.force { DeployMode::Force } else { DeployMode::WhenChanged };
-    let change = async |run| roll_out(&local.place, &spec, mode, &run).await;
-    match Box::pin(change::make(context, &args.busy, &local.place, printer, change)).await? {
+    let place = reached.place();
+    let change = async |mut run: gimmetime_ops::Run| {
+        run.pushed = pushed;
+        roll_out(place, &spec, mode, &run).await
+    };
+    match Box::pin(change::make(context, &args.busy, place, printer, change)).await? {
         Changed::Own(Deployed::Unchanged { release }) => {
             said(printer.json(&json!({ "operation": "deploy", "outcome": "unchanged", "release": release })))?;
             let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
@@ -39,11 +44,31 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
     }
 }
 
+/// Brings the image to where the tasks of the place take it from.
+async fn publish(
+    context: &Context,
+    reached: &mut Reached,
+    source: &ImageSource,
+    printer: &mut Printer,
+) -> Result<Published, Failure> {
+    match reached {
+        Reached::Local(_) => {
+            let layout = target::home(&context.settings).layout().map_err(engine_failed)?;
+            let packed = pack(&context.settings, source, &layout)?;
+            let (repository, architecture) = (target::repository(&context.settings), ARCHITECTURE.to_owned());
+            Ok(Published { repository, packed, architecture, pushed: None })
+        }
+        Reached::Aws(cloud) => cloud.publish(context, source, printer).await,
+    }
+}
+
 /// Returns to an earlier release.
 pub(crate) async fn rollback(context: &Context, args: &Rollback, printer: &mut Printer) -> Result<Exit, Failure> {
-    let local = context.connect(printer).await?;
-    let change = async |run| roll_back(&local.place, args.release, &run).await;
-    let changed = Box::pin(change::make(context, &args.busy, &local.place, printer, change)).await?;
+    let reached = context.connect(printer).await?;
+    let context = &context.asked_by(&reached);
+    let place = reached.place();
+    let change = async |run| roll_back(place, args.release, &run).await;
+    let changed = Box::pin(change::make(context, &args.busy, place, printer, change)).await?;
     let report = changed.into_report();
     let heading = rollout::heading(&report, None, None, &context.who);
     end(context, &report, &heading, printer)
@@ -51,9 +76,11 @@ pub(crate) async fn rollback(context: &Context, args: &Rollback, printer: &mut P
 
 /// Runs another number of tasks.
 pub(crate) async fn scale(context: &Context, args: &Scale, printer: &mut Printer) -> Result<Exit, Failure> {
-    let local = context.connect(printer).await?;
-    let change = async |run| rescale(&local.place, args.count, &run).await;
-    let changed = Box::pin(change::make(context, &args.busy, &local.place, printer, change)).await?;
+    let reached = context.connect(printer).await?;
+    let context = &context.asked_by(&reached);
+    let place = reached.place();
+    let change = async |run| rescale(place, args.count, &run).await;
+    let changed = Box::pin(change::make(context, &args.busy, place, printer, change)).await?;
     let report = changed.into_report();
     let heading = format!("r{} · {} task{}", report.to, report.count, if report.count == 1 { "" } else { "s" });
     end(context, &report, &heading, printer)

@@ -21,18 +21,18 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Shows lines, and goes on as they come with `-f`.
 pub(crate) async fn run(context: &Context, args: &Logs, printer: &mut Printer) -> Result<Exit, Failure> {
-    let local = context.connect(printer).await?;
+    let reached = context.connect(printer).await?;
     let since = args.since.map(|since| source::wall().minus(since));
     let query = LogQuery { since, task: args.task.clone() };
     if !args.follow {
-        for line in logs(&local.place, &query).await? {
+        for line in logs(reached.place(), &query).await? {
             show(&line, printer)?;
         }
         return Ok(Exit::Done);
     }
     let (sender, mut lines) = unbounded_channel();
     let (canceller, cancel) = cancellation();
-    let mut following = std::pin::pin!(follow(&local.place, &query, &sender, &cancel));
+    let mut following = std::pin::pin!(follow(reached.place(), &query, &sender, &cancel));
     let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
@@ -48,8 +48,9 @@ pub(crate) async fn run(context: &Context, args: &Logs, printer: &mut Printer) -
     }
 }
 
+/// Whether there is still anybody to follow. AWS does not go away.
 fn runs(context: &Context) -> bool {
-    matches!(target::home(&context.settings).presence(), Ok(Presence::Running(_)))
+    !context.settings.place.is_local() || matches!(target::home(&context.settings).presence(), Ok(Presence::Running(_)))
 }
 
 /// `10:07:00.123 4f2a91bc0d3e  the line`; as JSON, one object a line.

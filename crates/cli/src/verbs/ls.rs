@@ -1,15 +1,55 @@
-//! `ls`: every place below the state folder.
+//! `ls`: every service in reach of this target: below the state folder, or in the account and region.
 
+use gimmetime_aws::inventory::{PlaceSummary, list};
+use gimmetime_clock::iso;
 use gimmetime_engine::{Home, Presence};
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
+use crate::render::units::day_time;
 use crate::render::{Printer, Tone};
-use crate::target::engine_failed;
+use crate::settings::{AwsPlace, Place};
+use crate::target::{self, engine_failed};
 use crate::verbs::{Context, said};
 
 /// Lists them.
-pub(crate) fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
+    match &context.settings.place {
+        Place::Local { .. } => here(context, printer),
+        Place::Aws(place) => on_aws(context, place, printer).await,
+    }
+}
+
+async fn on_aws(context: &Context, place: &AwsPlace, printer: &mut Printer) -> Result<Exit, Failure> {
+    let session = target::open(&context.settings, place, printer).await?;
+    let places = list(&session).await?;
+    let objects: Vec<Value> = places.iter().map(summary_json).collect();
+    said(printer.json(&json!({ "services": objects })))?;
+    if places.is_empty() {
+        printer.note(format!("nothing is up in {}", session.region()));
+    }
+    for PlaceSummary { name, state, owner, created, .. } in &places {
+        let tone = if state.is_whole() { Tone::Good } else { Tone::Warn };
+        let owner = owner.as_ref().map_or_else(String::new, |owner| format!("   by {owner}"));
+        let created = created.map_or_else(String::new, |created| format!("   since {}", day_time(created)));
+        said(printer.text(format!("{name:<20} {}{owner}{created}", printer.paint(tone, state))))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn summary_json(place: &PlaceSummary) -> Value {
+    json!({
+        "name": place.name,
+        "state": place.state.to_string(),
+        "owner": place.owner,
+        "place": place.place,
+        "created": place.created.map(iso::format),
+        "updated": place.updated.map(iso::format),
+        "tags": place.tags,
+    })
+}
+
+fn here(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
     let root = &context.settings.state_root;
     let places = Home::list(root).map_err(engine_failed)?;
     let objects: Vec<Value> = places.iter().map(|(name, presence)| as_json(name, presence)).collect();

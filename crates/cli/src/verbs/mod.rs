@@ -2,16 +2,20 @@
 
 pub(crate) mod change;
 pub(crate) mod check;
+mod confirm;
 mod deploy;
 mod down;
 mod env;
-mod image;
+mod iam;
+pub(crate) mod image;
 mod logs;
 mod ls;
 mod manual;
+mod plan;
 mod releases;
 mod serve;
 mod status;
+mod template;
 mod unit;
 mod up;
 mod why;
@@ -21,15 +25,18 @@ use std::io;
 use crate::args::{Cli, Common, Engine, Verb};
 use crate::exit::{Exit, Failure};
 use crate::render::Printer;
-use crate::settings::{Environment, Settings};
-use crate::target;
+use crate::settings::{self, AwsPlace, Environment, Settings};
+use crate::target::{self, Reached};
 
 /// What every verb is given.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) common: Common,
     pub(crate) settings: Settings,
     /// Who asks, as it is written into the ledger.
     pub(crate) who: String,
+    /// What the environment says beyond the settings.
+    pub(crate) environment: Environment,
 }
 
 /// Verbs that need no settings and no async runtime: processes of their own, and what is printed as it is.
@@ -51,11 +58,9 @@ pub(crate) fn run_plain(verb: &Verb, printer: &mut Printer) -> Option<Result<Exi
 
 /// All other verbs.
 pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Printer) -> Result<Exit, Failure> {
-    let settings = Settings::resolve(&cli.common, environment).map_err(|mistakes| {
-        let hint = "gimmetime.toml is described in the README; without a file every setting has a default";
-        Failure::unsure(mistakes.to_string()).hint(hint)
-    })?;
-    let context = Context { common: cli.common, settings, who: environment.who() };
+    let settings = Settings::resolve(&cli.common, environment)
+        .map_err(|mistakes| Failure::unsure(mistakes.to_string()).hint(mistakes.advice()))?;
+    let context = Context { common: cli.common, settings, who: environment.who(), environment: environment.clone() };
     match cli.verb {
         Verb::Up(args) => Box::pin(up::run(&context, &args, printer)).await,
         Verb::Deploy(args) => Box::pin(deploy::deploy(&context, &args, printer)).await,
@@ -65,15 +70,20 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Status(args) => status::run(&context, &args, printer).await,
         Verb::Logs(args) => logs::run(&context, &args, printer).await,
         Verb::Why(args) => why::run(&context, &args, printer).await,
-        Verb::Down => down::run(&context, printer).await,
-        Verb::Ls => ls::run(&context, printer),
-        Verb::Check(args) => check::run(&args, context.common.timeout, default_url(&context), printer).await,
-        Verb::Image(image) => image::run(&image, &context.settings, printer),
+        Verb::Plan(args) => Box::pin(plan::run(&context, &args, printer)).await,
+        Verb::Down => Box::pin(down::run(&context, printer)).await,
+        Verb::Template => template::run(&context, printer),
+        Verb::Iam(args) => iam::run(&context, &args, printer),
+        Verb::Ls => Box::pin(ls::run(&context, printer)).await,
+        Verb::Check(args) => Box::pin(check::run(&context, &args, printer)).await,
+        Verb::Image(image) => Box::pin(image::run(&context, &image, environment, printer)).await,
         Verb::Env(args) => {
-            let local = context.connect(printer).await?;
+            let Reached::Local(local) = context.here("env")?.connect(printer).await? else {
+                unreachable!("a local target is reached locally")
+            };
             env::run(&args, &local.endpoint, environment.no_proxy.as_deref(), printer)
         }
-        Verb::Unit => unit::run(&context.settings, context.common.config.as_deref(), printer),
+        Verb::Unit => unit::run(&context.here("unit")?.settings, context.common.config.as_deref(), printer),
         Verb::Serve(_) | Verb::Engine(_) | Verb::Completions { .. } | Verb::Man => {
             unreachable!("run_plain has taken these")
         }
@@ -81,19 +91,44 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
 }
 
 impl Context {
-    /// The running engine.
-    pub(crate) async fn connect(&self, printer: &mut Printer) -> Result<target::Local, Failure> {
-        target::connect(&self.settings, self.common.timeout, printer).await
+    /// The place, reached.
+    pub(crate) async fn connect(&self, printer: &mut Printer) -> Result<Reached, Failure> {
+        target::reach(&self.settings, &self.common, printer).await
     }
-}
 
-/// Where the time is asked of a service that runs here.
-fn default_url(context: &Context) -> Option<String> {
-    match target::home(&context.settings).presence() {
-        Ok(gimmetime_engine::Presence::Running(endpoint)) => {
-            Some(format!("http://{}{}", target::reachable(endpoint.listen), context.settings.service.probe))
+    /// The same, asked by whom the place knows: on AWS that is who the credentials belong to.
+    fn asked_by(&self, reached: &Reached) -> Self {
+        match reached {
+            Reached::Local(_) => self.clone(),
+            Reached::Aws(cloud) => self.asked_as(&cloud.session.identity().who),
         }
-        _ => None,
+    }
+
+    /// The same, asked under this name.
+    fn asked_as(&self, who: &str) -> Self {
+        Self { who: who.to_owned(), ..self.clone() }
+    }
+
+    /// Itself, if its target is this machine; `verb` is only for those.
+    fn here(&self, verb: &str) -> Result<&Self, Failure> {
+        if self.settings.place.is_local() {
+            return Ok(self);
+        }
+        let words = format!("`{verb}` is for targets on this machine, and `{}` is on AWS", self.settings.target);
+        Err(Failure::unsure(words).hint(format!("gimmetime {verb} --target local")))
+    }
+
+    /// The place on AWS; `verb` is only for those.
+    fn on_aws(&self, verb: &str) -> Result<&AwsPlace, Failure> {
+        match &self.settings.place {
+            settings::Place::Aws(place) => Ok(place),
+            settings::Place::Local { .. } => {
+                let words =
+                    format!("`{verb}` is for targets on AWS, and `{}` is on this machine", self.settings.target);
+                Err(Failure::unsure(words)
+                    .hint(format!("gimmetime {verb} --target NAME, a table [targets.NAME] with `aws`")))
+            }
+        }
     }
 }
 

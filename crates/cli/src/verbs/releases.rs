@@ -11,8 +11,8 @@ use crate::verbs::{Context, said};
 
 /// Lists them.
 pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
-    let local = context.connect(printer).await?;
-    let mut releases = releases(&local.place).await?;
+    let reached = context.connect(printer).await?;
+    let mut releases = releases(reached.place()).await?;
     releases.sort_by_key(|release| std::cmp::Reverse(release.number));
     said(printer.json(&json!({ "releases": releases })))?;
     for release in &releases {

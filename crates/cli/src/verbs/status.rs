@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gimmetime_check::{Options, Report};
 use gimmetime_clock::{Interval, Timestamp, source};
-use gimmetime_engine::EngineDescription;
+use gimmetime_engine::{Endpoint, EngineDescription};
 use gimmetime_ops::{Clocks, StatusReport, TaskLine, status};
 use serde_json::{Value, json};
 use tokio::signal::unix::SignalKind;
@@ -16,7 +16,7 @@ use crate::render::progress::short;
 use crate::render::units::{clock_time, count, day_time, half_width, latency, span};
 use crate::render::words::shorten;
 use crate::render::{Printer, Tone};
-use crate::target::Local;
+use crate::target::Reached;
 use crate::verbs::{Context, check, said};
 
 /// How often `--watch` looks.
@@ -28,53 +28,60 @@ const FEW: usize = 5;
 
 /// Shows it once, or again and again.
 pub(crate) async fn run(context: &Context, args: &Status, printer: &mut Printer) -> Result<Exit, Failure> {
-    let local = context.connect(printer).await?;
+    let reached = context.connect(printer).await?;
     if args.watch {
-        return watch(context, &local, printer).await;
+        return watch(context, &reached, printer).await;
     }
-    Picture::take(&local).await?.show(context, &local, printer)
+    Picture::take(context, &reached).await?.show(context, &reached, printer)
 }
 
 /// Shows it until Ctrl-C, which may come while a picture is taken.
-async fn watch(context: &Context, local: &Local, printer: &mut Printer) -> Result<Exit, Failure> {
+async fn watch(context: &Context, reached: &Reached, printer: &mut Printer) -> Result<Exit, Failure> {
+    let look = if context.settings.place.is_local() { LOOK } else { reached.place().poll };
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut exit = Exit::Unsure;
     let mut pause = Duration::ZERO;
     loop {
         let next = async {
             tokio::time::sleep(pause).await;
-            Picture::take(local).await
+            Picture::take(context, reached).await
         };
         let picture = tokio::select! {
             picture = next => picture?,
             _ = interrupt.recv() => return Ok(exit),
         };
         said(printer.next_picture())?;
-        exit = picture.show(context, local, printer)?;
-        pause = LOOK;
+        exit = picture.show(context, reached, printer)?;
+        pause = look;
     }
 }
 
 /// All that is shown at one moment.
 struct Picture {
     status: StatusReport,
-    engine: EngineDescription,
+    /// Only here: an engine counts what goes through it.
+    engine: Option<EngineDescription>,
     checked: Option<Report>,
 }
 
 impl Picture {
-    async fn take(local: &Local) -> Result<Self, Failure> {
-        let options = Options { budget: CLOCKS, timeout: CLOCKS, ..Options::default() };
-        let checked = gimmetime_check::check(&local.place.url, &options).await.ok();
+    async fn take(context: &Context, reached: &Reached) -> Result<Self, Failure> {
+        let connect_to = context.common.connect_to.clone();
+        let options = Options { budget: CLOCKS, timeout: CLOCKS, connect_to, ..Options::default() };
+        let place = reached.place();
+        let checked = gimmetime_check::check(&place.url, &options).await.ok();
         let clocks: Clocks = checked.iter().flat_map(clocks_of).collect();
-        let status = status(&local.place, &clocks).await?;
-        let engine = local.endpoint.describe().await.map_err(crate::target::engine_failed)?;
+        let status = status(place, &clocks).await?;
+        let engine = match reached {
+            Reached::Local(local) => Some(local.endpoint.describe().await.map_err(crate::target::engine_failed)?),
+            Reached::Aws(_) => None,
+        };
         Ok(Self { status, engine, checked })
     }
 
-    fn show(&self, context: &Context, local: &Local, printer: &mut Printer) -> Result<Exit, Failure> {
+    fn show(&self, context: &Context, reached: &Reached, printer: &mut Printer) -> Result<Exit, Failure> {
         let status = &self.status;
-        said(printer.json(&self.as_json(context, local)))?;
+        said(printer.json(&self.as_json(context, reached)))?;
         let serves = status.desired <= status.healthy;
         let sign = if status.desired == 0 {
             printer.paint(Tone::Warn, "SCALED TO 0")
@@ -90,11 +97,15 @@ impl Picture {
             (Some(who), Some(at)) => format!(" ({who}, {})", day_time(at)),
             _ => String::new(),
         };
+        let hourly = match reached {
+            Reached::Aws(cloud) => format!(" · {}", cloud.hourly(status.desired)),
+            Reached::Local(_) => String::new(),
+        };
         said(printer.text(format!(
-            "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}",
+            "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}{hourly}",
             context.settings.target,
             status.service,
-            local.place.url.authority(),
+            reached.place().url.authority(),
             release.number,
             release.version.as_ref().map_or_else(String::new, |version| format!(" {version}")),
             release.digest.as_deref().map_or_else(String::new, short),
@@ -105,7 +116,9 @@ impl Picture {
             said(printer.text(task_line(task, printer)))?;
         }
         self.show_motion(printer)?;
-        said(printer.text(traffic(&self.engine)))?;
+        if let Some(engine) = &self.engine {
+            said(printer.text(traffic(engine)))?;
+        }
         let events = if context.common.verbose { status.events.len() } else { FEW };
         for event in status.events.iter().take(events) {
             let at = event.at.map_or_else(String::new, clock_time);
@@ -137,10 +150,8 @@ impl Picture {
         }
     }
 
-    fn as_json(&self, context: &Context, local: &Local) -> Value {
+    fn as_json(&self, context: &Context, reached: &Reached) -> Value {
         let mut value = serde_json::to_value(&self.status).expect("a report has only text keys");
-        let minute = &self.engine.metrics.last_minute;
-        let hour = &self.engine.metrics.last_hour;
         let traffic = |traffic: &gimmetime_engine::Traffic| {
             json!({
                 "requests": traffic.requests,
@@ -150,10 +161,20 @@ impl Picture {
             })
         };
         value["target"] = json!(context.settings.target);
-        value["url"] = json!(format!("http://{}", local.place.url.authority()));
-        value["engine"] =
-            json!({ "pid": self.engine.pid, "api": local.endpoint.url, "state": local.endpoint.state_dir });
-        value["traffic"] = json!({ "last_minute": traffic(minute), "last_hour": traffic(hour) });
+        value["url"] = json!(format!("http://{}", reached.place().url.authority()));
+        match (reached, &self.engine) {
+            (Reached::Local(local), Some(engine)) => {
+                let (minute, hour) = (&engine.metrics.last_minute, &engine.metrics.last_hour);
+                let Endpoint { url, state_dir, .. } = &local.endpoint;
+                value["engine"] = json!({ "pid": engine.pid, "api": url, "state": state_dir });
+                value["traffic"] = json!({ "last_minute": traffic(minute), "last_hour": traffic(hour) });
+            }
+            (Reached::Aws(cloud), _) => {
+                value["region"] = json!(cloud.region());
+                value["dollars_per_hour"] = json!(cloud.dollars_per_hour(self.status.desired));
+            }
+            (Reached::Local(_), None) => {}
+        }
         value["check"] = json!(self.checked.as_ref().map(check::as_json));
         value
     }
@@ -174,10 +195,11 @@ fn task_line(task: &TaskLine, printer: &Printer) -> String {
     };
     let age = task.since.map_or_else(String::new, |since| span(age_of(since)));
     let clock = task.clock.map_or_else(String::new, |clock| format!("clock {}", half_width(clock)));
-    let port = task.port.map_or_else(String::new, |port| format!(":{port}"));
+    // Here tasks differ by their ports, on AWS by their zones.
+    let place = task.zone.clone().or_else(|| Some(format!(":{}", task.port?))).unwrap_or_default();
     let reason = task.reason.as_ref().map_or_else(String::new, |reason| format!("  {}", shorten(reason)));
     format!(
-        "  {}  {:<12} {age:>7}  {} {clock:<15} r{:<4} {port}{reason}",
+        "  {}  {:<12} {age:>7}  {} {clock:<15} r{:<4} {place}{reason}",
         task.id.get(..12).unwrap_or(&task.id),
         task.status,
         printer.paint(tone, format!("{health:<9}")),

@@ -19,9 +19,9 @@ pub(crate) async fn run(context: &Context, args: &Why, printer: &mut Printer) ->
         (None, Some(at)) => Question::At(moment(at)?),
         (None, None) => Question::Now,
     };
-    let local = context.connect(printer).await?;
+    let reached = context.connect(printer).await?;
     let verbose = context.common.verbose;
-    match why(&local.place, question).await? {
+    match why(reached.place(), question).await? {
         Answer::Healthy { release, healthy, desired } => {
             said(printer.json(&json!({ "state": "healthy", "release": release, "healthy": healthy })))?;
             let tick = printer.paint(Tone::Good, "✔");

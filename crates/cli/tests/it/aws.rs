@@ -12,7 +12,7 @@ use crate::place::{Place, Ran, eventually};
 const NO_IMAGE: &str = "localhost/gimmetime@sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Where the pinned Python clients are.
-fn venv() -> PathBuf {
+pub(crate) fn venv() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "the test runner says where it put the clients")]
     let venv = std::env::var_os("GIMMETIME_VENV");
     PathBuf::from(venv.expect("GIMMETIME_VENV is not set: run `cargo xtask test`, which makes the Python clients"))

@@ -79,7 +79,13 @@ fn an_unknown_target_is_refused_with_the_nearest_one() {
     let place = Place::new();
     place.settings("[targets.production]\naws = { account = \"123456789012\" }\n");
     place.run(&["status", "--target", "prodution"]).refuses(2, &["`prodution`", "did you mean `production`?"]);
-    place.run(&["up", "--target", "production"]).refuses(2, &["on AWS", "--target local"]);
+    for verb in ["env", "unit"] {
+        let hint = format!("hint: gimmetime {verb} --target local");
+        place.run(&[verb, "--target", "production"]).refuses(2, &["`production` is on AWS", &hint]);
+    }
+    for args in [&["plan"][..], &["template"], &["iam", "read"]] {
+        place.run(args).refuses(2, &["for targets on AWS, and `local` is on this machine"]);
+    }
 }
 
 /// Files that no task can run, what is said of each, and how many bytes it has.

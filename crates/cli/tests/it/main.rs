@@ -5,13 +5,17 @@
 mod aws;
 mod bad_input;
 mod bad_moments;
+mod cloud;
 mod env;
 mod failing_releases;
 mod foreign;
 mod http;
+mod image;
+mod image_push;
 mod life;
 
 mod clients;
 mod place;
 mod program;
 mod readme;
+mod registry;

@@ -12,6 +12,10 @@
 #define GREETING "hello"
 #endif
 
+static void leave(int signal) { (void)signal; _exit(0); }
+static void leave_badly(int signal) { (void)signal; _exit(5); }
+static void stay(int signal) { (void)signal; }
+
 static void reply(int client, const char *status, const char *body) {
     char answer[512];
     int length = snprintf(answer, sizeof answer,
@@ -28,6 +32,9 @@ int main(void) {
     if (!strcmp(mode, "exit")) return 3;
     if (!strcmp(mode, "deaf")) for (;;) pause();
     if (!strcmp(mode, "stubborn")) signal(SIGTERM, SIG_IGN);
+    if (!strcmp(mode, "polite")) signal(SIGTERM, leave);
+    if (!strcmp(mode, "rude")) signal(SIGTERM, leave_badly);
+    if (!strcmp(mode, "numb")) signal(SIGTERM, stay);
     if (!strcmp(mode, "grandchild")) {
         pid_t child = fork();
         if (child == 0) { setsid(); for (;;) pause(); }

@@ -1,12 +1,16 @@
 //! Tells whether a file can run alone in an empty image: a static ELF executable for x86-64 Linux.
 //!
 //! Reads a few fields of the ELF64 header, the program headers and the dynamic section (System V gABI, chapters 4
-//! and 5), each within bounds. Looks at no section, symbol or instruction: those do not decide what the kernel loads.
+//! and 5), each within bounds. No section, symbol or instruction decides that: the kernel does
+//! not look at them either.
 
 use std::fmt;
 
+mod section;
 #[cfg(test)]
 mod tests;
+
+pub use section::section;
 
 /// The kernel loads no more program headers than fit into 64 KiB (Linux `fs/binfmt_elf.c`).
 const MAX_PROGRAM_HEADERS: u16 = (65_536 / PROGRAM_HEADER) as u16;

@@ -16,9 +16,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::image::{Image, build, config_digest};
-use crate::manifest::{Descriptor, annotation};
-use crate::program::{self, Program};
+use crate::image::{Blob, Image, build, config_digest};
+use crate::manifest::{Descriptor, annotation, media_type};
+use crate::program::{self, Program, Unrunnable};
 use crate::spec::Spec;
 pub use error::LayoutError;
 pub(crate) use store::Store;
@@ -111,6 +111,29 @@ impl Layout {
         index::find(&index, name, self.dir()).map(|entry| self.entry(entry))
     }
 
+    /// The image `digest` with all its bytes, each verified.
+    ///
+    /// # Errors
+    /// [`LayoutError::NotFound`], [`LayoutError::Corrupt`], or [`LayoutError::Unrunnable`] for an index or a layer of a
+    /// type that is not known here.
+    pub fn image(&self, digest: &Digest) -> Result<Image, LayoutError> {
+        let (bytes, manifest) = self.store.manifest(digest)?;
+        let kind = |text: &str| {
+            media_type::known(text).ok_or_else(|| LayoutError::Unrunnable {
+                digest: digest.clone(),
+                reason: Unrunnable::MediaType { media_type: text.to_owned() },
+            })
+        };
+        let blob = |descriptor: &Descriptor| Ok(Blob::new(kind(&descriptor.media_type)?, self.store.blob(descriptor)?));
+        let own_kind = kind(manifest.media_type.as_deref().unwrap_or(media_type::MANIFEST))?;
+        let layers = manifest.layers.iter().map(blob).collect::<Result<_, LayoutError>>()?;
+        let index = self.store.index()?;
+        let entry = index.manifests.into_iter().find(|entry| entry.digest == *digest);
+        let mut notes = entry.and_then(|entry| entry.annotations).unwrap_or_default();
+        notes.remove(annotation::REF_NAME);
+        Ok(Image::from_blobs(Blob::new(own_kind, bytes), blob(&manifest.config)?, layers, notes))
+    }
+
     /// The program of the image `digest`, every digest on the way verified.
     ///
     /// # Errors
@@ -135,7 +158,9 @@ impl Layout {
         let mut annotations = descriptor.annotations.clone().unwrap_or_default();
         let (size, layer_size) = number(annotation::IMAGE_SIZE)
             .zip(number(annotation::LAYER_SIZE))
-            .or_else(|| self.store.manifest(&descriptor.digest).ok().map(|manifest| manifest.sizes(descriptor.size)))
+            .or_else(|| {
+                self.store.manifest(&descriptor.digest).ok().map(|(_, manifest)| manifest.sizes(descriptor.size))
+            })
             .unwrap_or((descriptor.size, 0));
         annotations.retain(|key, _| !annotation::OF_THE_LAYOUT.contains(&key.as_str()));
         Entry {

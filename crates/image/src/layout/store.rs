@@ -156,8 +156,8 @@ impl Store {
         parse(&file, &self.blob(descriptor)?, what)
     }
 
-    /// The manifest that `digest` names, verified.
-    pub(crate) fn manifest(&self, digest: &Digest) -> Result<Manifest, LayoutError> {
+    /// The manifest that `digest` names, verified, as its bytes and as what they say.
+    pub(crate) fn manifest(&self, digest: &Digest) -> Result<(Vec<u8>, Manifest), LayoutError> {
         #[derive(Deserialize)]
         struct Peek {
             manifests: Option<IgnoredAny>,
@@ -169,12 +169,13 @@ impl Store {
         if peek.manifests.is_some() {
             return Err(LayoutError::Unrunnable { digest: digest.clone(), reason: Unrunnable::Index });
         }
-        parse(&file, &bytes, "an image manifest")
+        let manifest = parse(&file, &bytes, "an image manifest")?;
+        Ok((bytes, manifest))
     }
 
     /// Whether the image has this config, and every blob of it is there and is what its digest says.
     pub(super) fn is_intact(&self, digest: &Digest, config: &Digest) -> bool {
-        let verified = self.manifest(digest).and_then(|manifest| {
+        let verified = self.manifest(digest).and_then(|(_, manifest)| {
             let blobs = manifest.layers.iter().chain([&manifest.config]);
             blobs.map(|blob| self.blob(blob)).try_for_each(|blob| blob.map(drop))?;
             Ok(manifest.config.digest == *config)

@@ -131,7 +131,7 @@ pub enum Unrunnable {
 /// The program of the image that `digest` names.
 pub(crate) fn extract(store: &Store, digest: &Digest) -> Result<Program, LayoutError> {
     let refuse = |reason| LayoutError::Unrunnable { digest: digest.clone(), reason };
-    let manifest = store.manifest(digest)?;
+    let (_, manifest) = store.manifest(digest)?;
     let config: Config = store.json(&manifest.config, "an image config")?;
     let platform = format!("{}/{}", config.os, config.architecture);
     if platform != format!("{OS}/{ARCHITECTURE}") {

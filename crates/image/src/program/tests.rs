@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::Layout;
 use crate::fixture::{Foreign, executable, member};
-use crate::layer;
+use crate::ustar;
 
 /// Flags of a member of an archive.
 const FILE: u8 = b'0';
@@ -186,7 +186,7 @@ proptest! {
         let mut header = member(APP, flag, 0o755, "", &executable());
         header[at..at + 8].copy_from_slice(&value);
         // A right checksum, or nothing behind it would be read.
-        let sum = layer::checksum(header[..512].try_into().unwrap());
+        let sum = ustar::checksum(header[..512].try_into().unwrap());
         header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         let layer = archive(&[&header, &app()]);
         let _ = read_layer(layer.as_slice(), &mut Walk::to("/srv/bin/app"), &mut 100_000);

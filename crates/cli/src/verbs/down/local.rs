@@ -1,4 +1,4 @@
-//! `down`: everything drained, stopped and removed, and said what is left. Done twice it does nothing.
+//! `down` on this machine: tasks drained, the engine stopped, its state removed.
 
 use gimmetime_clock::source;
 use gimmetime_engine::{Home, Presence};
@@ -11,7 +11,7 @@ use crate::target::{self, engine_failed};
 use crate::verbs::{Context, said};
 
 /// Takes everything down, whatever it is doing.
-pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
     let home = target::home(&context.settings);
     let name = &context.settings.name;
     if matches!(home.presence().map_err(engine_failed)?, Presence::Absent) && !home.folder().exists() {

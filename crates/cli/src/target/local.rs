@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use gimmetime_check::Url;
 use gimmetime_engine::{Endpoint, EngineError, Home, PlaceSpec, Presence};
-use gimmetime_ops::{Connection, Launch, Place, Probe, Rollout, ServiceSpec, Size, target_group};
+use gimmetime_ops::{Connection, Launch, Place, Probe, target_group};
 
+use super::{PATIENCE, PROBE_TIMEOUT};
+use crate::args::Common;
 use crate::exit::Failure;
-use crate::release::Packed;
 use crate::render::Printer;
-use crate::settings::{ImageSource, Settings};
+use crate::settings::Settings;
 
 /// Where clients connect unless it is said.
 pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -19,16 +20,17 @@ pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Add
 const POLL: Duration = Duration::from_millis(50);
 /// How long the probe goes on after a change. A dead connection shows in microseconds on loopback.
 const PROBE_TAIL: Duration = Duration::from_millis(200);
-/// How long one answer to the probe may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a change is waited for unless `--timeout` says.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A running engine, and what `ops` needs of it.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) endpoint: Endpoint,
     pub(crate) place: Place,
+}
+
+/// The repository of images on this machine; a repository's name has no capital letters.
+pub(crate) fn repository(settings: &Settings) -> String {
+    format!("localhost/{}", settings.name.to_lowercase())
 }
 
 /// The state folder of the settings' name.
@@ -43,11 +45,7 @@ pub(crate) fn binary() -> &'static Path {
 }
 
 /// The running engine. One whose supervisor died is taken over first: its tasks serve on all the while.
-pub(crate) async fn connect(
-    settings: &Settings,
-    patience: Option<Duration>,
-    printer: &mut Printer,
-) -> Result<Local, Failure> {
+pub(super) async fn connect(settings: &Settings, common: &Common, printer: &mut Printer) -> Result<Local, Failure> {
     let home = home(settings);
     let endpoint = match home.presence().map_err(engine_failed)? {
         Presence::Running(endpoint) => endpoint,
@@ -70,7 +68,7 @@ pub(crate) async fn connect(
             return Err(Failure::unsure(words).hint("gimmetime up"));
         }
     };
-    place(settings, endpoint, patience).await
+    place(settings, endpoint, common).await
 }
 
 /// A new engine for what a dead one left. If another command starts it at this moment, that one's is as good.
@@ -87,11 +85,7 @@ pub(crate) fn tell_findings(endpoint: &Endpoint, printer: &mut Printer) {
 }
 
 /// A running engine as a place for `ops`.
-pub(crate) async fn place(
-    settings: &Settings,
-    endpoint: Endpoint,
-    patience: Option<Duration>,
-) -> Result<Local, Failure> {
+pub(crate) async fn place(settings: &Settings, endpoint: Endpoint, common: &Common) -> Result<Local, Failure> {
     let Endpoint { url, access_key, secret_key, region, .. } = &endpoint;
     let connection = Connection::local(url, access_key, secret_key, region);
     let target_group_arn = target_group(&connection, &settings.name).await?;
@@ -102,10 +96,10 @@ pub(crate) async fn place(
         log_group: format!("/gimmetime/{}", settings.name),
         event_log_group: None,
         url: url_of(endpoint.listen, &settings.service.probe)?,
-        connect_to: None,
+        connect_to: common.connect_to.clone(),
         endpoint: connection,
         poll: POLL,
-        patience: patience.unwrap_or(PATIENCE),
+        patience: common.timeout.unwrap_or(PATIENCE),
         probe: Probe {
             rate: settings.service.rollout.probe_rate,
             timeout: PROBE_TIMEOUT,
@@ -123,37 +117,6 @@ pub(crate) fn place_spec(settings: &Settings, listen: SocketAddr) -> PlaceSpec {
     let mut spec = PlaceSpec::new(&settings.name, listen);
     spec.health_check.path.clone_from(&settings.service.health);
     spec
-}
-
-/// What runs, of an image that the engine's store has.
-pub(crate) fn service_spec(settings: &Settings, source: &ImageSource, packed: Packed) -> ServiceSpec {
-    let service = &settings.service;
-    let rollout = &service.rollout;
-    let Packed { digest, version, git } = packed;
-    ServiceSpec {
-        // A repository's name has no capital letters.
-        image: format!("localhost/{}@{digest}", settings.name.to_lowercase()),
-        declared_image: match source {
-            ImageSource::Builtin => "builtin".to_owned(),
-            ImageSource::Path(path) => path.display().to_string(),
-            ImageSource::Digest(digest) => digest.clone(),
-        },
-        version,
-        port: service.port,
-        health: service.health.clone(),
-        command: service.command.clone().unwrap_or_default(),
-        env: service.env.clone(),
-        secrets: service.secrets.clone(),
-        size: Size { cpu: service.cpu, memory: service.memory },
-        rollout: Rollout {
-            min_healthy_percent: rollout.min_healthy_percent,
-            max_percent: rollout.max_percent,
-            failures: Some(rollout.failures),
-            stop_timeout: rollout.stop_timeout,
-        },
-        count: settings.count,
-        git,
-    }
 }
 
 /// How a client on this machine reaches a listener.

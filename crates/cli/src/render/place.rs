@@ -1,0 +1,318 @@
+//! What a place on AWS would become, what it costs, and what happens to it: lines for people, objects for programs.
+
+use gimmetime_aws::cost::{PRICES_OF, Price};
+use gimmetime_aws::preflight::{Finding, Preflight, Severity};
+use gimmetime_aws::stack::{Drift, Plan, PlannedAction, PlannedChange, Replacement};
+use gimmetime_aws::{Doing, FirstPlan, PlaceEvent, Progress, ResourceEvent};
+use serde_json::{Value, json};
+
+use super::money::monthly;
+use super::words::plain;
+use super::{Printer, Tone};
+
+/// Where the column of dollars ends.
+const WIDTH: usize = 96;
+
+/// The lines of a first plan: one a part, then the sum.
+pub(crate) fn first(plan: &FirstPlan, found: Option<&Preflight>, printer: &Printer) -> Vec<String> {
+    let stack = found.and_then(|found| found.stack.as_ref());
+    let there = stack.map_or_else(|| "nothing exists yet".to_owned(), |stack| format!("its stack is {}", stack.state));
+    let mut lines = vec![with_price(&there, "$/month")];
+    for line in &plan.lines {
+        let create = if line.create == 0 { "–".to_owned() } else { line.create.to_string() };
+        let words = format!("{:<10} {create:>3}  {}", line.part.word(), line.words);
+        lines.push(format!(
+            "{} {}",
+            printer.paint(Tone::Good, "+"),
+            with_price_in(&words, &monthly(line.monthly), WIDTH - 2)
+        ));
+    }
+    lines.push(with_sum(&format!("{} to create, 0 to change, 0 to replace", plan.create), &plan.price));
+    lines.extend(notes(&plan.notes));
+    lines
+}
+
+/// The lines of a plan for a place that is there, and of what would change in its service.
+pub(crate) fn changes(
+    plan: &Plan,
+    service: &[gimmetime_ops::three_way::Change],
+    price: &Price,
+    printer: &Printer,
+) -> Vec<String> {
+    let mut lines: Vec<String> = plan.changes.iter().map(|change| change_line(change, printer)).collect();
+    for change in service {
+        lines.push(format!("{} service    {}: {}", printer.paint(Tone::Warn, "~"), change.setting, change.words));
+    }
+    lines.extend(plan.drift.iter().flat_map(drift_lines));
+    let counts = Counts::of(plan, service.len());
+    let words = if counts.is_none() {
+        "nothing to change".to_owned()
+    } else {
+        let Counts { create, change, replace, remove } = counts;
+        let replaced = if replace == 0 { "0 to replace".to_owned() } else { format!("{replace} to REPLACE") };
+        let remove = if remove == 0 { String::new() } else { format!(", {remove} to remove") };
+        format!("{create} to create, {change} to change, {replaced}{remove}")
+    };
+    lines.push(with_sum(&words, price));
+    lines
+}
+
+/// How many of each.
+struct Counts {
+    create: usize,
+    change: usize,
+    replace: usize,
+    remove: usize,
+}
+
+impl Counts {
+    /// What the stack and the service would go through.
+    fn of(plan: &Plan, service: usize) -> Self {
+        let count = |wanted: fn(&PlannedChange) -> bool| plan.changes.iter().filter(|change| wanted(change)).count();
+        Self {
+            create: count(|change| change.action == PlannedAction::Add),
+            change: service + count(|change| is_modified(change) && change.replacement == Replacement::No),
+            replace: count(|change| is_modified(change) && change.replacement != Replacement::No),
+            remove: count(|change| change.action == PlannedAction::Remove),
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.create + self.change + self.replace + self.remove == 0
+    }
+}
+
+fn is_modified(change: &PlannedChange) -> bool {
+    matches!(change.action, PlannedAction::Modify | PlannedAction::Other)
+}
+
+fn change_line(change: &PlannedChange, printer: &Printer) -> String {
+    let (sign, tone, word) = match (change.action, change.replacement) {
+        (PlannedAction::Add, _) => ("+", Tone::Good, "create"),
+        (PlannedAction::Remove, _) => ("-", Tone::Bad, "remove"),
+        (_, Replacement::Yes) => ("!", Tone::Bad, "REPLACE"),
+        (_, Replacement::Maybe) => ("!", Tone::Bad, "REPLACE?"),
+        (_, Replacement::No) => ("~", Tone::Warn, "change"),
+    };
+    let id = change.physical_id.as_ref().map_or_else(String::new, |id| format!("  {}", super::words::shorten(id)));
+    let properties =
+        if change.properties.is_empty() { String::new() } else { format!("  {}", change.properties.join(", ")) };
+    format!("{} {word:<10} {} ({}){id}{properties}", printer.paint(tone, sign), change.logical_id, change.kind)
+}
+
+/// What was changed behind CloudFormation's back, and is set right by the next change of the stack.
+fn drift_lines(drift: &Drift) -> Vec<String> {
+    let line = |drifted: &gimmetime_aws::stack::Drifted| {
+        let what = if drifted.is_gone { "is gone".to_owned() } else { drifted.differences.join(", ") };
+        format!("≠ drift      {} ({}): {what}", drifted.logical_id, drifted.kind)
+    };
+    drift.drifted.iter().map(line).collect()
+}
+
+/// Sentences that somebody should read before saying yes.
+fn notes(notes: &[String]) -> impl Iterator<Item = String> + '_ {
+    notes.iter().map(|note| format!("  note  {note}"))
+}
+
+/// What preflight found, the worst first.
+pub(crate) fn findings(preflight: &Preflight, printer: &Printer) -> Vec<String> {
+    let mut lines = Vec::new();
+    for Finding { severity, words, hint } in &preflight.findings {
+        let (tone, word) = match severity {
+            Severity::Refusal => (Tone::Bad, "refused"),
+            Severity::Consent => (Tone::Bad, "consent"),
+            Severity::Warning => (Tone::Warn, "warning"),
+            Severity::Unknown => (Tone::Dim, "unknown"),
+        };
+        lines.push(format!("{}  {words}", printer.paint(tone, word)));
+        lines.extend(hint.iter().map(|hint| format!("         {hint}")));
+    }
+    lines
+}
+
+/// The stable JSON of what preflight found.
+pub(crate) fn findings_json(preflight: &Preflight) -> Vec<Value> {
+    let word = |severity| match severity {
+        Severity::Refusal => "refusal",
+        Severity::Consent => "consent",
+        Severity::Warning => "warning",
+        Severity::Unknown => "unknown",
+    };
+    let finding =
+        |finding: &Finding| json!({ "severity": word(finding.severity), "words": finding.words, "hint": finding.hint });
+    preflight.findings.iter().map(finding).collect()
+}
+
+/// Words, and dollars at the end of the line.
+fn with_price(words: &str, dollars: &str) -> String {
+    with_price_in(words, dollars, WIDTH)
+}
+
+fn with_price_in(words: &str, dollars: &str, width: usize) -> String {
+    let gap = width.saturating_sub(words.chars().count() + dollars.chars().count()).max(2);
+    format!("{words}{}{dollars}", " ".repeat(gap))
+}
+
+fn with_sum(words: &str, price: &Price) -> String {
+    format!("{words}      {} a month, ${:.2} an hour (prices of {PRICES_OF})", monthly(price.monthly()), price.hourly())
+}
+
+/// The stable JSON of a price.
+pub(crate) fn price_json(price: &Price) -> Value {
+    let items: Vec<Value> = price
+        .items
+        .iter()
+        .map(|item| json!({ "part": item.part.word(), "name": item.name, "formula": item.formula, "monthly": item.monthly }))
+        .collect();
+    json!({
+        "monthly": price.monthly(),
+        "hourly": price.hourly(),
+        "prices_of": PRICES_OF,
+        "priced_as": price.priced_as,
+        "items": items,
+    })
+}
+
+/// The stable JSON of a first plan.
+pub(crate) fn first_json(plan: &FirstPlan) -> Value {
+    let resources: Vec<Value> =
+        plan.resources.iter().map(|resource| json!({ "id": resource.logical_id, "type": resource.kind })).collect();
+    let lines: Vec<Value> = plan
+        .lines
+        .iter()
+        .map(|line| json!({ "part": line.part.word(), "create": line.create, "words": line.words, "monthly": line.monthly }))
+        .collect();
+    json!({
+        "exists": false,
+        "create": plan.create, "change": 0, "replace": 0, "remove": 0,
+        "parts": lines,
+        "resources": resources,
+        "notes": plan.notes,
+        "price": price_json(&plan.price),
+    })
+}
+
+/// The stable JSON of a plan for a place that is there.
+pub(crate) fn changes_json(plan: &Plan, service: &[gimmetime_ops::three_way::Change], price: &Price) -> Value {
+    let changes: Vec<Value> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            json!({
+                "action": action_word(change.action),
+                "id": change.logical_id,
+                "type": change.kind,
+                "physical_id": change.physical_id,
+                "replacement": replacement_word(change.replacement),
+                "properties": change.properties,
+            })
+        })
+        .collect();
+    let drifted = plan.drift.as_ref().map(|drift| {
+        let line = |drifted: &gimmetime_aws::stack::Drifted| {
+            json!({
+                "id": drifted.logical_id, "type": drifted.kind, "gone": drifted.is_gone, "differences": drifted.differences,
+            })
+        };
+        drift.drifted.iter().map(line).collect::<Vec<_>>()
+    });
+    let Counts { create, change, replace, remove } = Counts::of(plan, service.len());
+    json!({
+        "exists": true,
+        "state": plan.stack.as_ref().map(|stack| stack.state.to_string()),
+        "create": create, "change": change, "replace": replace, "remove": remove,
+        "changes": changes,
+        "service": service,
+        "drift": drifted,
+        "price": price_json(price),
+    })
+}
+
+fn action_word(action: PlannedAction) -> &'static str {
+    match action {
+        PlannedAction::Add => "add",
+        PlannedAction::Modify => "modify",
+        PlannedAction::Remove => "remove",
+        PlannedAction::Other => "other",
+    }
+}
+
+fn replacement_word(replacement: Replacement) -> &'static str {
+    match replacement {
+        Replacement::No => "no",
+        Replacement::Maybe => "maybe",
+        Replacement::Yes => "yes",
+    }
+}
+
+/// Events of a stack as one line that counts: `making 12 of 24 · Balancer`.
+#[derive(Debug, Default)]
+pub(crate) struct PlaceProgress {
+    done: usize,
+    /// How many resources are expected; 0 if that is not known.
+    of: usize,
+    /// What was done last.
+    news: String,
+}
+
+impl PlaceProgress {
+    /// For so many resources.
+    pub(crate) fn of(of: usize) -> Self {
+        Self { of, ..Self::default() }
+    }
+
+    /// Shows one more event.
+    pub(crate) fn show(&mut self, event: &PlaceEvent, printer: &mut Printer) {
+        match event {
+            PlaceEvent::ServiceRoleMade { service } => {
+                printer.note(format!("  made the service-linked role of {service}; it stays when the place goes"));
+            }
+            PlaceEvent::Began { .. } => {}
+            PlaceEvent::Attached { state } => printer.note(format!("following what is in progress: {state}")),
+            PlaceEvent::Resource(resource) => self.resource(resource, printer),
+            PlaceEvent::RollingBack { reason } => printer.note(format!("  AWS undoes it: {}", plain(reason))),
+            PlaceEvent::Retrying { reason } => printer.note(format!("  once more: {}", plain(reason))),
+            PlaceEvent::Unanswered { reason } => {
+                printer.note(format!("  AWS does not answer ({reason}); waiting goes on"))
+            }
+            PlaceEvent::Emptied { what, n } => printer.note(format!("  emptied {what}: {n}")),
+            PlaceEvent::Held { what } => printer.note(format!("  held by {what}")),
+        }
+    }
+
+    fn resource(&mut self, resource: &ResourceEvent, printer: &mut Printer) {
+        let doing = match resource.doing {
+            Doing::Create => "making",
+            Doing::Update => "changing",
+            Doing::Delete => "removing",
+            Doing::RollBack => "undoing",
+        };
+        match &resource.progress {
+            Progress::Failed(reason) => {
+                printer.note(format!("  {} ({}) failed: {}", resource.logical_id, resource.kind, plain(reason)));
+            }
+            Progress::Done => self.done += 1,
+            Progress::Started | Progress::Skipped => {}
+        }
+        let of = if self.of < self.done { String::new() } else { format!(" of {}", self.of) };
+        let words = format!("{doing} {}{of} · {}", self.done, resource.logical_id);
+        // Elsewhere than on a terminal only what is done is news.
+        if resource.progress == Progress::Done {
+            self.news.clone_from(&words);
+        }
+        if !self.news.is_empty() {
+            printer.progress(&words, &self.news);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_stand_in_one_column() {
+        assert_eq!(with_price_in("a", "0.00", 10), "a     0.00");
+        assert_eq!(with_price_in("a long sentence", "0.00", 10), "a long sentence  0.00");
+    }
+}

@@ -1,0 +1,36 @@
+//! Asks before something is made, changed or removed. No terminal never means yes.
+
+use tokio::signal::unix::SignalKind;
+
+use crate::exit::Failure;
+use crate::follow::{answer, listen};
+use crate::render::Printer;
+
+/// Goes on after a yes.
+pub(crate) async fn yes(question: &str, printer: &mut Printer) -> Result<(), Failure> {
+    must_ask(printer, "pass --yes")?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    printer.note(format!("{question} [y]es, [n]o"));
+    match answer(&mut interrupt).await.as_deref() {
+        Some("y" | "yes") => Ok(()),
+        _ => Err(Failure::unsure("nothing was changed")),
+    }
+}
+
+/// Goes on after the name was typed.
+pub(crate) async fn name(name: &str, printer: &mut Printer) -> Result<(), Failure> {
+    must_ask(printer, &format!("pass --yes --name {name}"))?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    printer.note(format!("type the name: {name}"));
+    match answer(&mut interrupt).await {
+        Some(typed) if typed == name.to_lowercase() => Ok(()),
+        _ => Err(Failure::unsure("nothing was deleted: that is not its name")),
+    }
+}
+
+fn must_ask(printer: &Printer, hint: &str) -> Result<(), Failure> {
+    if printer.can_ask() {
+        return Ok(());
+    }
+    Err(Failure::unsure("nobody can be asked here: there is no terminal, and that is not a yes").hint(hint))
+}

@@ -1,0 +1,178 @@
+//! `down` on AWS: the service drained, the stack removed, and what is left counted.
+
+use gimmetime_aws::Session;
+use gimmetime_aws::inventory::{Contents, Inventory, Item, contents, inventory};
+use gimmetime_aws::stack::{Destroyed, Ended, StackView, destroy, find};
+use gimmetime_clock::source;
+use gimmetime_ops::{DeleteReport, Releases, delete};
+use serde_json::{Value, json};
+
+use crate::exit::{Exit, Failure};
+use crate::follow::{Follow, Followed};
+use crate::follow_place::PlaceFollow;
+use crate::render::units::{bytes, span};
+use crate::render::{Printer, Tone, money};
+use crate::settings::AwsPlace;
+use crate::target::{self, Cloud};
+use crate::verbs::{Context, confirm, said};
+
+/// Takes the place down, whatever state it is in. What was half removed is gone on with.
+pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Printer) -> Result<Exit, Failure> {
+    let name = &context.settings.name;
+    let session = target::open(&context.settings, place, printer).await?;
+    let context = &context.asked_as(&session.identity().who);
+    let began = source::mono();
+    let stack = find(&session, name).await?;
+    stack.as_ref().map_or(Ok(()), target::must_be_ours)?;
+    let before = inventory(&session, name).await?;
+    if stack.is_none() && before.left.is_empty() {
+        said(printer.json(&json!({ "name": name, "removed": false, "left": [], "kept": items(&before.kept) })))?;
+        return said(printer.text(format!("nothing to delete: `{name}` is not up · {}", left(&before))));
+    }
+    refuse_protected(context, place, stack.as_ref())?;
+    let held = contents(&session, name).await?;
+    agree(context, held, stack.as_ref(), printer).await?;
+    let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
+    if 0 < deleted.left {
+        printer.note(format!("detached: {} tasks are still ending", deleted.left));
+        printer.note("  go on with it: gimmetime down");
+        return Ok(Exit::Unsure);
+    }
+    let follow = PlaceFollow::new(held.resources, &context.common);
+    let run = follow.run();
+    if context.common.detach {
+        follow.detach();
+    }
+    let destroyed = match follow.until_end(destroy(&session, name, &run), |_| {}, printer).await?? {
+        Ended::Done(destroyed) => destroyed,
+        Ended::Detached { state } => {
+            printer.note(format!("detached: the stack `{name}` is {state}, and goes on"));
+            printer.note("  go on with it: gimmetime down");
+            return Ok(Exit::Unsure);
+        }
+    };
+    let after = inventory(&session, name).await?;
+    said(printer.json(&as_json(name, &deleted, &destroyed, &after)))?;
+    let took = span(source::mono().since(began));
+    said(printer.text(format!("{}   {took} · {}", done(&deleted, &destroyed, printer), left(&after))))?;
+    for Item { kind, id } in &after.left {
+        said(printer.text(format!("  left   {kind}  {id}")))?;
+    }
+    for unsure in &after.unsure {
+        printer.note(format!("could not look: {unsure}"));
+    }
+    Ok(if !after.left.is_empty() {
+        Exit::Failed
+    } else if after.unsure.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Unsure
+    })
+}
+
+/// Protection is lifted on purpose, in the settings and by `up`: never by the verb that deletes.
+fn refuse_protected(context: &Context, place: &AwsPlace, stack: Option<&StackView>) -> Result<(), Failure> {
+    let by = if place.protect {
+        "`protect = true` in the settings"
+    } else if stack.is_some_and(|stack| stack.is_protected) {
+        "the termination protection of its stack"
+    } else {
+        return Ok(());
+    };
+    let words = format!("`{}` is protected by {by}", context.settings.name);
+    Err(Failure::unsure(words).hint("set `protect = false`, then: gimmetime up; gimmetime down"))
+}
+
+/// Says what will be deleted, and has the name typed. With `--yes` it must have been given: a default is not a name.
+async fn agree(
+    context: &Context,
+    held: Contents,
+    stack: Option<&StackView>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let name = &context.settings.name;
+    let Contents { resources, images, image_bytes, log_bytes } = held;
+    let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
+    let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
+    printer
+        .note(format!("deletes {resources} resources, {images} images ({images_in}) and {logs_in} of logs; {state}"));
+    match (context.common.yes, &context.common.name) {
+        (true, Some(_)) => Ok(()),
+        (true, None) => Err(Failure::unsure(format!("`--yes` alone deletes nothing: its name is `{name}`"))
+            .hint(format!("pass --yes --name {name}"))),
+        (false, _) => confirm::name(name, printer).await,
+    }
+}
+
+/// Deletes the service, if there is a place left that can be asked for it.
+async fn drain(
+    context: &Context,
+    place: &AwsPlace,
+    session: &Session,
+    stack: Option<&StackView>,
+    printer: &mut Printer,
+) -> Result<DeleteReport, Failure> {
+    let settings = &context.settings;
+    let spec = target::aws_spec(settings, place, session.region());
+    let outputs = stack.map(target::read).and_then(Result::ok);
+    // A stack that is not whole tells nothing, but its cluster bears the place's name.
+    let outputs = outputs.unwrap_or_else(|| target::outputs_by_name(settings));
+    let cloud = Cloud::new(settings, &context.common, session.clone(), spec, outputs)?;
+    let follow = Follow::new(&context.who);
+    let run = follow.run();
+    match Box::pin(follow.until_end(delete(&cloud.place, Releases::Deregister, &run), printer)).await? {
+        Followed::Ended(report) => Ok(report?),
+        Followed::RollBack { .. } => Err(Failure::unsure("interrupted; the deletion goes on").hint("gimmetime down")),
+    }
+}
+
+/// `✔ drained ✔ stack gone ✔ 14 images`
+fn done(deleted: &DeleteReport, destroyed: &Destroyed, printer: &Printer) -> String {
+    let tick = printer.paint(Tone::Good, "✔");
+    let mut words = Vec::new();
+    if deleted.service {
+        words.push(format!("{tick} {} tasks drained", deleted.tasks));
+    }
+    if destroyed.was_there {
+        words.push(format!("{tick} stack gone"));
+    }
+    if 0 < destroyed.images {
+        words.push(format!("{tick} {} images", destroyed.images));
+    }
+    words.join("   ")
+}
+
+/// `left: 0 resources, $0.00/h · kept on purpose: 2 service-linked roles`
+fn left(inventory: &Inventory) -> String {
+    let costs = if inventory.left.is_empty() { format!(", {}", money::hourly(0.0)) } else { String::new() };
+    let mut kept: Vec<(&str, usize)> = Vec::new();
+    for item in &inventory.kept {
+        match kept.iter_mut().find(|(kind, _)| *kind == item.kind) {
+            Some((_, n)) => *n += 1,
+            None => kept.push((item.kind, 1)),
+        }
+    }
+    let kept: Vec<String> =
+        kept.into_iter().map(|(kind, n)| format!("{n} {kind}{}", if n == 1 { "" } else { "s" })).collect();
+    let kept = if kept.is_empty() { String::new() } else { format!(" · kept on purpose: {}", kept.join(", ")) };
+    format!("left: {} resources{costs}{kept}", inventory.left.len())
+}
+
+fn items(items: &[Item]) -> Vec<Value> {
+    items.iter().map(|Item { kind, id }| json!({ "kind": kind, "id": id })).collect()
+}
+
+fn as_json(name: &str, deleted: &DeleteReport, destroyed: &Destroyed, after: &Inventory) -> Value {
+    json!({
+        "name": name,
+        "removed": true,
+        "service": deleted,
+        "stack": destroyed.was_there,
+        "resources": destroyed.resources,
+        "images": destroyed.images,
+        "seconds": destroyed.took.as_secs_f64(),
+        "left": items(&after.left),
+        "kept": items(&after.kept),
+        "unsure": after.unsure,
+    })
+}

@@ -1,0 +1,146 @@
+//! `image`: what the engine runs, as OCI images named by digest, and their way to a registry or a file.
+
+pub(crate) mod args;
+
+mod build;
+mod ecr;
+mod list;
+mod push;
+mod reach;
+mod save;
+mod verify;
+
+use std::path::Path;
+
+use gimmetime_image::{Digest, Entry, Layout, Reference, annotation, sbom};
+use gimmetime_registry::{Access, Provider, RegistryError};
+use tokio::signal::unix::SignalKind;
+
+use crate::embedded;
+use crate::exit::{Exit, Failure};
+use crate::follow::listen;
+use crate::release::{not_packed, spec, store_failed};
+use crate::render::Printer;
+use crate::settings::{Environment, ImageSource, Settings};
+use crate::target::home;
+use crate::verbs::Context;
+use args::Image;
+
+/// One of the verbs below `image`.
+pub(crate) async fn run(
+    context: &Context,
+    image: &Image,
+    environment: &Environment,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    match image {
+        Image::Build(args) => build::run(args, &context.settings, printer),
+        Image::Ls => list::run(&context.settings, printer),
+        Image::Push(args) => push::run(args, context, environment, printer).await,
+        Image::Verify(args) => verify::run(args, context, environment, printer).await,
+        Image::Save(args) => save::run(args, &context.settings, printer),
+    }
+}
+
+/// How the registry of `reference` is reached where no flag says; `provider` knows that registry, if anybody does.
+pub(crate) fn access(
+    reference: &Reference,
+    environment: &Environment,
+    provider: Option<Provider>,
+) -> Result<Access, Failure> {
+    reach::access(&args::Reach::default(), reference, environment, provider)
+}
+
+/// An image that a store has.
+struct Chosen {
+    layout: Layout,
+    entry: Entry,
+}
+
+/// The engine's store.
+fn store(settings: &Settings) -> Result<Layout, Failure> {
+    home(settings).layout().map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// The image that was named, else that of the settings; packed into the engine's store if it is not there.
+fn choose(named: Option<&str>, settings: &Settings) -> Result<Chosen, Failure> {
+    choose_in(store(settings)?, named, settings)
+}
+
+fn choose_in(layout: Layout, named: Option<&str>, settings: &Settings) -> Result<Chosen, Failure> {
+    let source = named.map_or_else(|| settings.service.image.clone(), ImageSource::parse);
+    let entry = match &source {
+        ImageSource::Digest(digest) => {
+            layout.find(digest).map_err(|error| Failure::unsure(error.to_string()).hint("gimmetime image ls"))?
+        }
+        source => {
+            let (spec, _) = spec(source, settings.service.port)?;
+            layout.add_or_find(&spec).map_err(|error| not_packed(source, &error))?
+        }
+    };
+    Ok(Chosen { layout, entry })
+}
+
+impl Chosen {
+    /// What is in it, as CycloneDX, and the digest of that.
+    fn sbom(&self) -> Result<(Digest, Vec<u8>), Failure> {
+        let program = self.layout.executable(&self.entry.digest).map_err(|error| store_failed(&error))?;
+        let crates = if program.bytes == embedded::SERVER {
+            embedded::crates()
+        } else {
+            sbom::audited(&program.bytes).map_err(|error| Failure::unsure(error.to_string()))?
+        };
+        let text = |key, default| self.entry.annotations.get(key).map_or(default, String::as_str);
+        let subject = sbom::Subject {
+            digest: &self.entry.digest,
+            title: text(annotation::TITLE, "image"),
+            version: text(annotation::VERSION, "unknown"),
+            executable: &program.bytes,
+        };
+        let document = sbom::document(&subject, &crates);
+        Ok((gimmetime_image::sha256(&document), document))
+    }
+}
+
+/// Why a file could not be written.
+fn not_written(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed(format!("could not write {}: {error}", file.display()))
+}
+
+/// How something that may be interrupted ended.
+enum Ended<T> {
+    Done(T),
+    Interrupted,
+}
+
+/// Waits for `work`, or for Ctrl-C or SIGTERM; then `work` is dropped.
+async fn until_interrupted<T>(work: impl Future<Output = T>) -> Result<Ended<T>, Failure> {
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        done = work => Ended::Done(done),
+        _ = interrupt.recv() => Ended::Interrupted,
+        _ = terminate.recv() => Ended::Interrupted,
+    })
+}
+
+/// A failure of a registry, as a failure of the command, which ends with `exit` unless the usage was wrong. The last line
+/// of such an error may be a hint.
+pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
+    let words = error.to_string();
+    let (words, hint) = match words.split_once("\nhint: ") {
+        Some((words, hint)) => (words.to_owned(), Some(hint.to_owned())),
+        None => (words, None),
+    };
+    let hint = hint.or_else(|| match error {
+        RegistryError::NoCredentials { registry, .. } => Some(ecr::hint(registry)),
+        _ => None,
+    });
+    let is_usage = matches!(
+        error,
+        RegistryError::Address { .. }
+            | RegistryError::Certificates { .. }
+            | RegistryError::Proxy { .. }
+            | RegistryError::Interrupted { .. }
+    );
+    Failure { exit: if is_usage { Exit::Unsure } else { exit }, words, hint }
+}

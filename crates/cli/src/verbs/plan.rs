@@ -1,0 +1,181 @@
+//! `plan`: what `up` would change on AWS, and what the place costs. Changes nothing.
+
+use std::pin::pin;
+
+use gimmetime_aws::cost::{Price, price};
+use gimmetime_aws::preflight::{Preflight, preflight};
+use gimmetime_aws::stack::{self, Pace, PlaceRun, Wanted};
+use gimmetime_aws::template::Template;
+use gimmetime_aws::{AwsError, FirstPlan, PlaceSpec, Session, first_plan};
+use gimmetime_ops::three_way::Change;
+use gimmetime_ops::{cancellation, plan_service};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::args::Plan;
+use crate::exit::{Exit, Failure};
+use crate::follow::Told;
+use crate::render::{Printer, place as render};
+use crate::settings::{AwsPlace, Settings};
+use crate::target::{self, Cloud, Prepared};
+use crate::verbs::{Context, said};
+
+/// Plans, and ends with 0; with `--exit-code` 1 if anything would change.
+pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -> Result<Exit, Failure> {
+    let settings = &context.settings;
+    let place = context.on_aws("plan")?;
+    let outlook = match Session::open(&target::session_spec(place)).await {
+        Ok(session) => {
+            printer.note(target::heading(&settings.target, session.identity()));
+            Box::pin(Outlook::look(context, settings, place, &session, printer)).await?
+        }
+        // What the first `up` would make can be said without asking anybody.
+        Err(error @ AwsError::NoCredentials { .. }) => {
+            let region = target::region(place).map_err(|_| Failure::from(error))?;
+            let words = "no AWS credentials: this is what the first `up` would make, whatever is there already";
+            printer.note(format!("{} · {region} · {words}", settings.target));
+            Outlook::blind(&target::aws_spec(settings, place, region))?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    said(printer.json(&outlook.as_json()))?;
+    for line in outlook.lines(printer) {
+        said(printer.text(line))?;
+    }
+    Ok(if args.exit_code && !outlook.is_empty() { Exit::Failed } else { Exit::Done })
+}
+
+/// What `up` would meet and do.
+pub(super) struct Outlook {
+    /// What stands in the way; None where nobody was asked.
+    pub(super) preflight: Option<Preflight>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Nothing is there.
+    First(Box<FirstPlan>),
+    /// A place that may have to change.
+    Later { plan: Box<stack::Plan>, service: Vec<Change>, price: Price },
+}
+
+impl Outlook {
+    /// From the template alone.
+    fn blind(spec: &PlaceSpec) -> Result<Self, Failure> {
+        let plan = first_plan(spec).map_err(|error| target::template_failed(&error))?;
+        Ok(Self { preflight: None, kind: Kind::First(Box::new(plan)) })
+    }
+
+    /// From what is there.
+    async fn look(
+        context: &Context,
+        settings: &Settings,
+        place: &AwsPlace,
+        session: &Session,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
+        let spec = target::aws_spec(settings, place, session.region());
+        let (template, wanted) = target::wanted(session, &spec)?;
+        let prepared = Prepared::of(settings, &settings.service.image)?;
+        let aim = Aim { spec, template, wanted, prepared };
+        Box::pin(Self::of(context, settings, session, &aim, printer)).await
+    }
+
+    /// What would be done to reach an aim.
+    pub(super) async fn of(
+        context: &Context,
+        settings: &Settings,
+        session: &Session,
+        aim: &Aim,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
+        printer.progress("looking at what is there", "looking at what is there");
+        let preflight = preflight(session, &aim.spec).await?;
+        if preflight.stack.as_ref().is_none_or(|stack| !stack.is_ours() || !stack.state.is_whole()) {
+            let plan = first_plan(&aim.spec).map_err(|error| target::template_failed(&error))?;
+            return Ok(Self { preflight: Some(preflight), kind: Kind::First(Box::new(plan)) });
+        }
+        let plan = Box::pin(planned(context, session, &aim.wanted)).await?;
+        let service = Self::of_service(context, settings, session, aim, &plan).await?;
+        Ok(Self {
+            preflight: Some(preflight),
+            kind: Kind::Later { plan: Box::new(plan), service, price: price(&aim.spec) },
+        })
+    }
+
+    /// What would change in what runs.
+    async fn of_service(
+        context: &Context,
+        settings: &Settings,
+        session: &Session,
+        aim: &Aim,
+        plan: &stack::Plan,
+    ) -> Result<Vec<Change>, Failure> {
+        // A place without its outputs has no service that could be told of.
+        let Some(Ok(outputs)) = plan.stack.as_ref().map(target::read) else { return Ok(Vec::new()) };
+        let repository = target::repository_of(&context.common, &outputs);
+        let mut cloud = Cloud::new(settings, &context.common, session.clone(), aim.spec.clone(), outputs)?;
+        let located = aim.prepared.locate(context, session, &repository).await?;
+        cloud.launch_on(&located.architecture);
+        let spec = target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
+        let made = Change { setting: "service".to_owned(), words: format!("made, with {} tasks", aim.spec.count) };
+        Ok(plan_service(&cloud.place, &spec).await?.unwrap_or_else(|| vec![made]))
+    }
+
+    /// Whether nothing would change.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.kind {
+            Kind::First(_) => false,
+            Kind::Later { plan, service, .. } => plan.changes.is_empty() && service.is_empty(),
+        }
+    }
+
+    /// For people.
+    pub(super) fn lines(&self, printer: &Printer) -> Vec<String> {
+        let mut lines = match &self.kind {
+            Kind::First(plan) => render::first(plan, self.preflight.as_ref(), printer),
+            Kind::Later { plan, service, price } => render::changes(plan, service, price, printer),
+        };
+        // What could not be told stands in the way of nothing, where nothing is to be done.
+        if !self.is_empty() {
+            lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, printer)));
+        }
+        lines
+    }
+
+    /// For programs.
+    fn as_json(&self) -> Value {
+        let mut value = match &self.kind {
+            Kind::First(plan) => render::first_json(plan),
+            Kind::Later { plan, service, price } => render::changes_json(plan, service, price),
+        };
+        value["findings"] = json!(self.preflight.as_ref().map(render::findings_json));
+        value
+    }
+}
+
+/// What would change in the stack. Whoever interrupts it waits until nothing of the plan is left on AWS.
+async fn planned(context: &Context, session: &Session, wanted: &Wanted) -> Result<stack::Plan, Failure> {
+    let (canceller, cancel) = cancellation();
+    let pace = Pace { patience: context.common.timeout.unwrap_or(Pace::AWS.patience), ..Pace::AWS };
+    // What happens meanwhile is worth no line.
+    let run = PlaceRun { events: unbounded_channel().0, cancel, pace };
+    let mut told = Told::listen()?;
+    let mut planning = pin!(stack::plan(session, wanted, &run));
+    tokio::select! {
+        plan = &mut planning => Ok(plan?),
+        () = told.comes() => {
+            canceller.cancel();
+            drop(planning.await);
+            Err(Failure::unsure("interrupted; nothing was changed"))
+        }
+    }
+}
+
+/// Where `up` is going.
+pub(super) struct Aim {
+    pub(super) spec: PlaceSpec,
+    pub(super) template: Template,
+    pub(super) wanted: Wanted,
+    pub(super) prepared: Prepared,
+}

@@ -1,0 +1,122 @@
+//! `up`: makes the place and the service, or brings both up to the settings; ends with a service that was checked.
+
+mod aws;
+mod local;
+
+use gimmetime_check::{CheckError, Options, Report, Url, Verdict};
+use gimmetime_ops::{Outcome, Release, UpAction, UpReport};
+
+use crate::args::Up;
+use crate::exit::{Exit, Failure};
+use crate::release::Packed;
+use crate::render::progress::short;
+use crate::render::{Printer, Tone, rollout};
+use crate::settings::{ImageSource, Place, Settings};
+use crate::verbs::{Context, check, said};
+
+/// A command that reads the service is shown beside another one if it is no longer than this.
+const READ_WIDTH: usize = 50;
+
+/// Brings everything up; with `--foreground`, stays and takes it down at the end.
+pub(crate) async fn run(context: &Context, args: &Up, printer: &mut Printer) -> Result<Exit, Failure> {
+    let settings = wanted(&context.settings, args);
+    match &settings.place {
+        Place::Local { .. } => Box::pin(local::run(context, &settings, args, printer)).await,
+        Place::Aws(place) => Box::pin(aws::run(context, &settings, place, args, printer)).await,
+    }
+}
+
+/// The settings with what was typed for this verb.
+fn wanted(settings: &Settings, args: &Up) -> Settings {
+    let mut wanted = settings.clone();
+    if let Some(image) = &args.image {
+        wanted.service.image = ImageSource::parse(image);
+    }
+    if let (Place::Local { listen }, Some(typed)) = (&mut wanted.place, args.listen) {
+        *listen = Some(typed);
+    }
+    wanted.count = args.count.or(wanted.count);
+    wanted
+}
+
+/// What a service that serves says of its clocks; None when there is nobody to ask.
+async fn examine(
+    context: &Context,
+    settings: &Settings,
+    url: &Url,
+    up: &UpReport,
+) -> Option<Result<Report, CheckError>> {
+    if up.rollout.outcome != Outcome::Done || up.rollout.count == 0 {
+        return None;
+    }
+    // Only the built-in service is known to name its instances.
+    let builtin = settings.service.image == ImageSource::Builtin;
+    let expected_instances = builtin.then_some(up.rollout.count as usize);
+    let connect_to = context.common.connect_to.clone();
+    let options = Options { expected_instances, connect_to, ..Options::default() };
+    Some(gimmetime_check::check(url, &options).await)
+}
+
+/// `builtin 0.1.0 sha256:9c1f…`
+fn named(release: &Release, settings: &Settings, packed: &Packed) -> String {
+    let digest = release.digest.as_deref().unwrap_or_default();
+    let is_builtin = settings.service.image == ImageSource::Builtin && digest == packed.digest;
+    let builtin = if is_builtin { "builtin " } else { "" };
+    format!("{builtin}{} {}", release.version.as_deref().unwrap_or_default(), short(digest))
+}
+
+/// The verdict on the service's clock. A service that tells no time has none.
+fn clock(checked: Option<&Result<Report, CheckError>>, printer: &Printer) -> (String, Exit) {
+    match checked {
+        Some(Ok(report)) => {
+            let (verdict, words) = check::brief(report);
+            let (tone, sign, exit) = match verdict {
+                Verdict::Ok => (Tone::Good, "✔", Exit::Done),
+                Verdict::Wrong => (Tone::Bad, "✘", Exit::Failed),
+                Verdict::Undecided => (Tone::Warn, "?", Exit::Done),
+            };
+            (format!("{} {words}", printer.paint(tone, sign)), exit)
+        }
+        Some(Err(CheckError::NotNumber { .. })) => (format!("{} answers", printer.paint(Tone::Good, "✔")), Exit::Done),
+        Some(Err(error)) => (format!("{} {error}", printer.paint(Tone::Bad, "✘")), Exit::Failed),
+        None => (String::new(), Exit::Done),
+    }
+}
+
+fn tell_changes(up: &UpReport, printer: &mut Printer) -> Result<Exit, Failure> {
+    for change in &up.changes {
+        said(printer.text(format!("  changed  {}: {}", change.setting, change.words)))?;
+    }
+    match (&up.action, up.rollout.tally.as_ref()) {
+        (UpAction::Changed, Some(tally)) => said(printer.text(format!("  probed   {}", rollout::probe(tally)))),
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// Says so when what runs is not the image that was asked for.
+fn tell_other_image(running: Option<&Release>, packed: &Packed, printer: &mut Printer) -> Result<Exit, Failure> {
+    if running.is_some_and(|release| release.digest.as_deref() != Some(packed.digest.as_str())) {
+        let words = format!("  note   {} is not what runs; to roll it out: gimmetime deploy", short(&packed.digest));
+        return said(printer.text(words));
+    }
+    Ok(Exit::Done)
+}
+
+/// How to read it, watch it, scale it, delete it.
+fn success_info(settings: &Settings, url: &Url, printer: &mut Printer) -> Result<Exit, Failure> {
+    let url = format!("http://{}{}", url.authority(), url.path);
+    let reads_time = settings.service.probe == "/now";
+    let read = if reads_time { format!("date -d @$(curl -s {url})") } else { format!("curl -s {url}") };
+    let watch = "watch   gimmetime status --watch";
+    if READ_WIDTH < read.len() {
+        said(printer.text(format!("  read   {read}\n  {watch}")))?;
+    } else {
+        said(printer.text(format!("  read   {read:<READ_WIDTH$} {watch}")))?;
+    }
+    said(printer.text(format!("  scale  {:<READ_WIDTH$} delete  gimmetime down", "gimmetime scale 4")))
+}
+
+fn changes_json(up: &UpReport) -> serde_json::Value {
+    let changes = up.changes.iter();
+    changes.map(|change| serde_json::json!({ "setting": change.setting, "change": change.words })).collect()
+}
