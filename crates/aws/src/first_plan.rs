@@ -139,6 +139,9 @@ fn notes(spec: &PlaceSpec, price: &Price) -> Vec<String> {
     if spec.access.scheme == Scheme::InternetFacing && is_open(spec) {
         notes.push("everybody on the internet can connect, without encryption: `ingress` names who may".to_owned());
     }
+    if spec.access.ingress.iter().any(|range| range.contains(':')) {
+        notes.push("the balancer has IPv4 addresses only: IPv6 ranges let nobody in".to_owned());
+    }
     if Addresses::of(spec).tasks > 0 {
         notes.push(
             "tasks have public addresses, reachable from the balancer only; Security Hub's ECS.2 objects, and network \
@@ -221,6 +224,22 @@ mod tests {
         assert_eq!(nat[3], "addresses 0 6 public IPv4 (3 balancer, 3 NAT) 21.90");
         let endpoints = shown(&PlaceSpec { network: made(Made::Endpoints, 2), ..default_place() });
         assert!(endpoints[0].contains("private subnets, 3 interface endpoints, no NAT 48.18"), "{}", endpoints[0]);
+    }
+
+    #[test]
+    fn the_notes_tell_what_frightens_and_nothing_else() {
+        let notes = |spec: &PlaceSpec| first_plan(spec).unwrap().notes.join("\n");
+        let mut spec = PlaceSpec { network: made(Made::Nat, 2), protect: true, ..default_place() };
+        spec.access.ingress = vec!["203.0.113.0/24".to_owned()];
+        let told = notes(&spec);
+        assert!(
+            told.starts_with("each GB through the NAT gateway costs $0.048 more\nlist prices of 2026-10-02"),
+            "{told}"
+        );
+        spec.access.ingress.push("2001:db8::/32".to_owned());
+        spec.region = "ap-southeast-2".to_owned();
+        let told = notes(&spec);
+        assert!(told.contains("IPv6 ranges let nobody in") && told.contains("priced as eu-west-1"), "{told}");
     }
 
     #[test]

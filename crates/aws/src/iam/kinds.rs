@@ -214,20 +214,20 @@ pub(super) const KINDS: &[Kind] = &[
     ),
     (
         "AWS::ECS::Cluster",
-        &[
-            (
-                On::Cluster,
-                &[
-                    "ecs:CreateCluster",
-                    "ecs:DeleteCluster",
-                    "ecs:DescribeClusters",
-                    "ecs:PutClusterCapacityProviders",
-                    "ecs:UpdateCluster",
-                    "ecs:UpdateClusterSettings",
-                ],
-            ),
-            (On::Labelled, &["ecs:ListTagsForResource", "ecs:TagResource", "ecs:UntagResource"]),
-        ],
+        &[(
+            On::Cluster,
+            &[
+                "ecs:CreateCluster",
+                "ecs:DeleteCluster",
+                "ecs:DescribeClusters",
+                "ecs:ListTagsForResource",
+                "ecs:PutClusterCapacityProviders",
+                "ecs:TagResource",
+                "ecs:UntagResource",
+                "ecs:UpdateCluster",
+                "ecs:UpdateClusterSettings",
+            ],
+        )],
     ),
     (
         "AWS::Logs::LogGroup",

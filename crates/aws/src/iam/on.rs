@@ -22,7 +22,7 @@ pub(super) enum On {
     Tasks,
     /// The releases.
     TaskDefinitions,
-    /// All in ECS that bears labels of ours.
+    /// The service and the releases, whose labels say what was deployed.
     Labelled,
     /// The two log groups.
     Logs,
@@ -76,7 +76,7 @@ impl On {
                 .to_vec(),
             Self::Tasks => vec![here("ecs", format!("task/{name}/*"))],
             Self::TaskDefinitions => vec![here("ecs", format!("task-definition/{name}:*"))],
-            Self::Labelled => ["cluster/NAME", "service/NAME/NAME", "task-definition/NAME:*"]
+            Self::Labelled => ["service/NAME/NAME", "task-definition/NAME:*"]
                 .map(|pattern| here("ecs", pattern.replace("NAME", name)))
                 .to_vec(),
             Self::Logs => {

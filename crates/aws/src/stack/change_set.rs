@@ -2,12 +2,13 @@
 
 use aws_sdk_cloudformation::types::{
     self, Capability, Change, ChangeAction, ChangeSetStatus, ChangeSetType, ResourceAttribute, ResourceChange, Tag,
+    TemplateStage,
 };
 use gimmetime_clock::source;
 
 use crate::error::{AwsError, refused};
 use crate::session::Session;
-use crate::stack::{PlaceRun, PlannedAction, PlannedChange, Replacement, StackView, Wanted};
+use crate::stack::{PlaceRun, PlannedAction, PlannedChange, Replacement, StackState, StackView, Wanted};
 
 /// What CloudFormation says of a change set that would change nothing.
 const NOTHING: [&str; 3] = ["didn't contain changes", "did not contain changes", "No updates are to be performed"];
@@ -17,7 +18,8 @@ const MAX_PAGES: usize = 50;
 /// What was made, and what it would change.
 #[derive(Debug)]
 pub(super) struct ChangeSet {
-    id: String,
+    /// None where nothing had to be asked.
+    id: Option<String>,
     pub(super) changes: Vec<PlannedChange>,
     /// Whether there is anything to execute.
     pub(super) is_empty: bool,
@@ -25,6 +27,9 @@ pub(super) struct ChangeSet {
 
 impl ChangeSet {
     /// Makes one for a stack that is there, and waits until CloudFormation knows what it means.
+    ///
+    /// A stack that was last given this very text and these tags is asked no further: there are no parameters by which
+    /// it could differ, and a change set takes many seconds to say the same.
     pub(super) async fn make(
         session: &Session,
         stack: &StackView,
@@ -32,6 +37,9 @@ impl ChangeSet {
         run: &PlaceRun,
     ) -> Result<Self, AwsError> {
         const DOING: &str = "ask what would change";
+        if is_as_wanted(session, stack, wanted).await {
+            return Ok(Self { id: None, changes: Vec::new(), is_empty: true });
+        }
         let call = session
             .cloudformation()
             .create_change_set()
@@ -71,7 +79,7 @@ impl ChangeSet {
                 Ok(page) => match page.status {
                     ChangeSetStatus::CreateComplete => return Self::whole(session, id, page).await,
                     ChangeSetStatus::Failed if NOTHING.iter().any(|words| page.reason.contains(words)) => {
-                        return Ok(Self { id: id.to_owned(), changes: Vec::new(), is_empty: true });
+                        return Ok(Self { id: Some(id.to_owned()), changes: Vec::new(), is_empty: true });
                     }
                     ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress => {}
                     other => {
@@ -98,12 +106,13 @@ impl ChangeSet {
             let Some(token) = page.next else { break };
             page = read(session, id, Some(token)).await?;
         }
-        Ok(Self { id: id.to_owned(), is_empty: false, changes })
+        Ok(Self { id: Some(id.to_owned()), is_empty: false, changes })
     }
 
     /// Lets it happen.
     pub(super) async fn execute(&self, session: &Session) -> Result<(), AwsError> {
-        let call = session.cloudformation().execute_change_set().change_set_name(&self.id);
+        let Some(id) = &self.id else { return Ok(()) };
+        let call = session.cloudformation().execute_change_set().change_set_name(id);
         let reply = call.client_request_token(token()).send().await;
         reply.map_err(|error| refused("change the stack", session.endpoint(), error))?;
         Ok(())
@@ -111,8 +120,21 @@ impl ChangeSet {
 
     /// Forgets it.
     pub(super) async fn delete(&self, session: &Session) -> Result<(), AwsError> {
-        delete(session, &self.id).await
+        let Some(id) = &self.id else { return Ok(()) };
+        delete(session, id).await
     }
+}
+
+/// Whether the stack's last change succeeded and had this text and these tags. What cannot be told is taken for no: the
+/// change set tells.
+async fn is_as_wanted(session: &Session, stack: &StackView, wanted: &Wanted) -> bool {
+    let is_settled = matches!(stack.state, StackState::CreateComplete | StackState::UpdateComplete);
+    if !is_settled || stack.tags != wanted.all_tags(Some(stack)) {
+        return false;
+    }
+    let call = session.cloudformation().get_template().stack_name(&stack.id);
+    let reply = call.template_stage(TemplateStage::Original).send().await;
+    reply.is_ok_and(|reply| reply.template_body() == Some(wanted.template.as_str()))
 }
 
 async fn delete(session: &Session, id: &str) -> Result<(), AwsError> {

@@ -206,6 +206,18 @@ async fn an_update_waits_until_the_old_is_cleaned_up_and_keeps_the_owner() {
 }
 
 #[tokio::test]
+async fn an_old_state_that_is_still_told_is_not_taken_for_the_end() {
+    let modify = change("Modify", "Subnet", SUBNET, "False");
+    let mut course = vec![look("CREATE_COMPLETE", &[]), look("CREATE_COMPLETE", &[])];
+    course.extend(updated());
+    let aws = serve(stack("CREATE_COMPLETE").changes(&[&modify]).then("ExecuteChangeSet", course)).await;
+    let (run, mut receiver) = run();
+    done(apply(&aws.session().await, &wanted(), &run).await.unwrap());
+    let is_done = |event: &PlaceEvent| matches!(event, PlaceEvent::Resource(it) if it.progress == Progress::Done);
+    assert!(events(&mut receiver).iter().any(is_done));
+}
+
+#[tokio::test]
 async fn a_failed_update_says_that_everything_is_as_before() {
     let modify = change("Modify", "Cluster", CLUSTER, "False");
     let course = vec![
@@ -317,9 +329,12 @@ async fn a_rollback_that_stays_stuck_names_the_resource_to_give_up() {
             ],
         ),
     ];
-    let aws = serve(stack("UPDATE_ROLLBACK_FAILED").then("ContinueUpdateRollback", course)).await;
+    let earlier = [stack_event("UPDATE_IN_PROGRESS"), ("Subnet", SUBNET, "UPDATE_FAILED", "another story")];
+    let cloud = stack("UPDATE_ROLLBACK_FAILED").before(&earlier).then("ContinueUpdateRollback", course);
+    let aws = serve(cloud).await;
     let failure = failure(apply(&aws.session().await, &wanted(), &run().0).await.unwrap_err());
     assert!(failure.to_string().contains("--resources-to-skip Cluster"), "{failure}");
+    assert_eq!(failure.others, []);
     assert_eq!(aws.count("ContinueUpdateRollback"), 1);
 }
 

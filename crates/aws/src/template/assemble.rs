@@ -4,7 +4,8 @@ use crate::outputs::key;
 use crate::spec::{Made, Network, PlaceSpec, Scheme};
 
 use super::fill::{Values, fill, scalar};
-use super::wiring::{Range, Wiring, ZONES};
+use super::range::Range;
+use super::wiring::{Wiring, ZONES};
 use super::{Capability, secret};
 
 /// Days that the memory of events goes back: long enough to look into what happened over a holiday.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::spec::{Network, PlaceSpec, Roles, Size};
 
-use super::wiring::{Range, ZONES};
+use super::range::Range;
+use super::wiring::ZONES;
 use super::{SpecMistake, secret};
 
 /// Days that CloudWatch Logs can keep (`PutRetentionPolicy`).

@@ -5,6 +5,7 @@
 mod assemble;
 mod check;
 mod fill;
+mod range;
 mod secret;
 mod service;
 mod wiring;
@@ -71,7 +72,7 @@ pub enum TemplateError {
     #[error(
         "the template has {bytes} bytes, but CloudFormation takes {SIZE_LIMIT}: {ranges} ingress ranges are \
          {range_bytes} of them, and {tags} tags on everything {tag_bytes}\nhint: {}",
-        if range_bytes < tag_bytes { "use fewer tags" } else { "join neighbouring ingress ranges, or use fewer" }
+        to_cut(*bytes, *range_bytes, *tag_bytes)
     )]
     TooLarge {
         /// Bytes of the text.
@@ -102,6 +103,17 @@ impl std::fmt::Display for SpecMistake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.setting, self.what)?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
+    }
+}
+
+/// What is best cut: the larger of two, unless neither is the reason.
+fn to_cut(bytes: usize, range_bytes: usize, tag_bytes: usize) -> &'static str {
+    if SIZE_LIMIT < bytes - range_bytes - tag_bytes {
+        "use fewer or shorter variables and secrets"
+    } else if range_bytes < tag_bytes {
+        "use fewer tags"
+    } else {
+        "join neighbouring ingress ranges, or use fewer"
     }
 }
 

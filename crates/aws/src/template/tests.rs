@@ -30,6 +30,15 @@ fn the_default_place_is_the_text_that_was_read_by_a_person() {
 }
 
 #[test]
+fn the_text_is_for_people_too() {
+    let text = whole(&default_place(), &default_service(), "X86_64").unwrap();
+    let too_long = |line: &&str| line.chars().count() > 120 && !line.contains("@sha256:");
+    assert_eq!(text.lines().find(too_long), None);
+    let comments = text.lines().filter(|line| line.trim_start().starts_with('#')).count();
+    assert!(comments * 15 > text.lines().count(), "{comments} comments in {} lines", text.lines().count());
+}
+
+#[test]
 fn equal_specs_give_one_text() {
     assert_eq!(template(&default_place()), template(&default_place()));
 }
@@ -215,6 +224,24 @@ fn the_port_of_the_target_group_does_not_change_so_that_a_port_is_no_reason_to_r
     let text = |port: u16| read_yaml(&[template(&PlaceSpec { port, ..default_place() }).unwrap().text]);
     let group = |port: u16| text(port)[0]["Resources"]["TargetGroup"].clone();
     assert_eq!(group(8080), group(9090));
+}
+
+#[test]
+fn the_service_waits_for_whatever_way_there_is_to_the_registry() {
+    let depends = |mode| {
+        let text =
+            whole(&PlaceSpec { network: made(mode, 2), ..default_place() }, &default_service(), "X86_64").unwrap();
+        read_yaml(&[text])[0]["Resources"]["Service"]["DependsOn"].clone()
+    };
+    let associations = |side: &str| ["A", "B"].map(|zone| format!("{side}Subnet{zone}Routes"));
+    let expected = |side: &str, rest: &[&str]| {
+        let rest = rest.iter().map(|id| (*id).to_owned());
+        Json::from(["Listener".to_owned()].into_iter().chain(associations(side)).chain(rest).collect::<Vec<_>>())
+    };
+    assert_eq!(depends(Made::Public), expected("Public", &["PublicDefaultRoute"]));
+    assert_eq!(depends(Made::Nat), expected("Private", &["NatDefaultRoute"]));
+    let endpoints = ["S3Endpoint", "RegistryApiEndpoint", "RegistryEndpoint", "LogsEndpoint"];
+    assert_eq!(depends(Made::Endpoints), expected("Private", &endpoints));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! What a network consists of, and what of it balancer and tasks are connected to.
 
-use std::net::Ipv4Addr;
-
 use crate::spec::{Made, Network, PlaceSpec, Scheme};
 
+use super::assemble::endpoints;
 use super::fill::scalar;
 
 /// Letters of the zones, in the logical ids of what is in them.
@@ -43,7 +42,10 @@ impl Wiring {
     pub(super) fn of(spec: &PlaceSpec) -> Self {
         match &spec.network {
             Network::Made { mode, zones, cidr } => {
-                Self::made(*mode, ZONES.len().min(usize::from(*zones)), cidr, spec.access.scheme)
+                let made = Self::made(*mode, ZONES.len().min(usize::from(*zones)), cidr, spec.access.scheme);
+                let endpoints = if *mode == Made::Endpoints { endpoints(spec) } else { Vec::new() };
+                let endpoints = endpoints.into_iter().map(|(id, _)| id.to_owned());
+                Self { tasks_after: made.tasks_after.into_iter().chain(endpoints).collect(), ..made }
             }
             Network::Yours { vpc, balancer_subnets, task_subnets, public_ip } => Self {
                 made: None,
@@ -74,7 +76,7 @@ impl Wiring {
         match mode {
             Made::Public => tasks_after.push("PublicDefaultRoute".to_owned()),
             Made::Nat => tasks_after.push("NatDefaultRoute".to_owned()),
-            Made::Endpoints => {}
+            Made::Endpoints => tasks_after.push("S3Endpoint".to_owned()),
         }
         Self {
             made: Some(mode),
@@ -94,60 +96,5 @@ impl Wiring {
             },
             tasks_after,
         }
-    }
-}
-
-/// An IPv4 range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range {
-    /// Its first address.
-    pub(super) first: Ipv4Addr,
-    /// Bits that all its addresses share.
-    pub(super) bits: u8,
-}
-
-impl Range {
-    /// Reads `10.42.0.0/16`. Bits beyond the mask are cut off: compare with what was written.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/')?;
-        let (address, bits): (Ipv4Addr, u8) = (address.parse().ok()?, bits.parse().ok()?);
-        let host_bits = 32_u32.checked_sub(u32::from(bits))?;
-        let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-        Some(Self { first: Ipv4Addr::from(u32::from(address) & mask), bits })
-    }
-
-    /// One of eight equal parts: the first four are public subnets, the others private ones.
-    pub(super) fn eighth(self, index: u8) -> Self {
-        let bits = self.bits + 3;
-        Self { first: Ipv4Addr::from(u32::from(self.first) + (u32::from(index) << (32 - bits))), bits }
-    }
-}
-
-impl std::fmt::Display for Range {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.first, self.bits)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_cut_into_eight_that_do_not_overlap() {
-        let range = Range::read("10.42.0.0/16").unwrap();
-        let parts: Vec<String> = (0..8).map(|index| range.eighth(index).to_string()).collect();
-        assert_eq!(parts[..2], ["10.42.0.0/19", "10.42.32.0/19"]);
-        assert_eq!(parts[7], "10.42.224.0/19");
-        assert_eq!(Range::read("10.0.0.0/24").unwrap().eighth(7).to_string(), "10.0.0.224/27");
-    }
-
-    #[test]
-    fn what_is_no_range_is_not_read() {
-        for wrong in ["10.0.0.0", "10.0.0.0/33", "10.0.0/8", "::/0", "x/8", "10.0.0.0/-1"] {
-            assert_eq!(Range::read(wrong), None, "{wrong}");
-        }
-        assert_eq!(Range::read("10.42.7.9/16").unwrap().to_string(), "10.42.0.0/16");
-        assert_eq!(Range::read("1.2.3.4/0").unwrap().to_string(), "0.0.0.0/0");
     }
 }
