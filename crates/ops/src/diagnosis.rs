@@ -125,7 +125,14 @@ impl Way {
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let (cause, certainty, because) = verdict(evidence);
     let (advice, fix) = cause.fix();
-    let advice = evidence.way.filter(|_| cause.is_want_of_way()).map_or(advice, Way::advice);
+    let advice = match evidence.way {
+        Some(way) if cause.is_want_of_way() => way.advice(),
+        // A balancer that is not let in cannot be told from a process that is silent.
+        Some(_) if cause == Cause::Hangs => {
+            "mend it by what its log says; if it says nothing, let the balancer's security group in on its port"
+        }
+        _ => advice,
+    };
     let changed = match (&evidence.before, &evidence.after) {
         (Some(before), Some(after)) => before.changes_to(after),
         _ => Vec::new(),
@@ -243,6 +250,8 @@ fn of_target(target: &TargetView) -> Cause {
     match target.reason.as_deref() {
         Some("Gimmetime.ClockProvedWrong") => Cause::ClockWrong,
         Some("Target.Timeout") => Cause::Hangs,
+        Some("Target.NotInUse") => Cause::NoListener,
+        Some("Elb.InternalError") => Cause::PlatformFault,
         // The ALB says no more than this of a connection that failed, and most fail because nothing listens.
         Some("Target.FailedHealthChecks") if matches!(words, "" | "Health checks failed") => Cause::NeverListens,
         _ => words::health_cause(words).unwrap_or(Cause::FailsHealthChecks),

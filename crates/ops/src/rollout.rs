@@ -216,7 +216,9 @@ async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> 
     );
     let ledger = Ledger { push: run.pushed, ..seen.tracker.ledger() };
     if let Some(written) = ReleaseOutcome::of_rollout(outcome).filter(|_| is_deployment) {
-        let label = Record { outcome: written, cause: cause.as_ref().map(Diagnosis::label), took: Some(ledger) };
+        // Who came later did not see all of it.
+        let took = (change.operation != Operation::Attach).then_some(ledger);
+        let label = Record { outcome: written, cause: cause.as_ref().map(Diagnosis::label), took };
         // The ledger of the API has the outcome too; failing to write it down twice is no failure of the rollout.
         drop(record(place, &change.to_arn, label).await);
     }

@@ -293,6 +293,8 @@ impl TargetView {
         match self.state.as_str() {
             "unhealthy" | "unavailable" => true,
             "initial" => reason.starts_with("Target."),
+            // Registered, and yet no listener or no zone of the balancer leads to it.
+            "unused" => reason == "Target.NotInUse",
             _ => false,
         }
     }

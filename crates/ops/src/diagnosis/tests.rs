@@ -103,6 +103,8 @@ fn a_bad_target_is_explained_by_its_reason() {
         ("Target.FailedHealthChecks", "Health checks failed", Cause::NeverListens),
         ("Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]", Cause::Answers(503)),
         ("Target.Timeout", "Request timed out", Cause::Hangs),
+        ("Target.NotInUse", "Target group is not configured to receive traffic", Cause::NoListener),
+        ("Elb.InternalError", "Health checks failed due to an internal error", Cause::PlatformFault),
         ("Gimmetime.ClockProvedWrong", "its clock is 4 s ahead", Cause::ClockWrong),
     ];
     for (reason, description, cause) in table {
@@ -183,6 +185,14 @@ fn the_place_tells_which_way_is_missing() {
     assert!(advice(Some(Way::PublicAddress)).contains("internet gateway"));
     assert!(advice(Some(Way::NoPublicAddress)).contains("NAT gateway"));
     assert_eq!(advice(None), Cause::RegistryUnreachable.fix().0);
+    let target = TargetView {
+        state: "unhealthy".to_owned(),
+        reason: Some("Target.Timeout".to_owned()),
+        ..TargetView::default()
+    };
+    let unhealthy = [("t".to_owned(), target)].into();
+    let silent = diagnose(&Evidence { unhealthy, way: Some(Way::PublicAddress), ..Evidence::default() });
+    assert!(silent.advice.contains("security group"), "{silent:?}");
 }
 
 #[test]
