@@ -16,7 +16,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test            everything that must hold: format, lints, tidy, and all tests with real parts
   tidy            the arrows between rooms, licences, duplicate versions, lengths of files
   bench engine    times of up, deploy and scale, requests lost in rollouts, CPU beside nginx
-  bench aws       the verbs on AWS against an emulator: times, own share, memory, requests lost";
+  bench aws       the verbs on AWS against an emulator: times, own share, memory, requests lost
+  bench image     a push of the image into a registry on loopback, beside skopeo, buildah and docker";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["bench", "engine"] => bench::engine(),
         ["bench", "aws"] => bench::aws(),
+        ["bench", "image"] => bench::image(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -5,6 +5,7 @@
 mod aws;
 mod beside;
 mod figures;
+mod image;
 mod place;
 
 use std::time::Duration;
@@ -40,6 +41,14 @@ pub(crate) fn aws() -> Result<()> {
     let (url, _emulator) = parts::emulator(&venv::make("aws", "requirements-aws.txt")?)?;
     println!("{}", place::machine());
     aws::run(target()?.join("release/gimmetime"), url)
+}
+
+/// Times of pushing the image into a registry on loopback, beside three peers.
+pub(crate) fn image() -> Result<()> {
+    must(&mut cargo(&["build", "--release", "--package", "gimmetime"]))?;
+    let _engine = parts::container_engine()?;
+    println!("{}", place::machine());
+    image::run(target()?.join("release/gimmetime"))
 }
 
 /// From the start of `up` to the first 200 at the balancer.
