@@ -7,6 +7,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -31,6 +32,10 @@ use crate::settings::Service;
 const LISTENS_WITHIN: Duration = Duration::from_secs(5);
 /// How soon it must answer its health path.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// How soon a process that closed its connection has ended, if it has.
+const ENDS_WITHIN: Duration = Duration::from_millis(200);
+/// Ports below those that Linux gives to connections, which would be in the way, and above those of the engine's tasks.
+const PORTS: Range<u16> = 30_000..32_768;
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The user of images that have no users.
@@ -85,6 +90,7 @@ impl Stage {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let stage = Self { folder: folder.join(format!("smoke-{}", std::process::id())), chroot };
         let write = || {
+            let _ = fs::remove_dir_all(&stage.folder);
             fs::create_dir_all(stage.root())?;
             fs::set_permissions(stage.root(), Permissions::from_mode(0o755))?;
             fs::write(stage.app(), &program.bytes)?;
@@ -191,10 +197,7 @@ impl Trial {
     }
 
     async fn connect(&self) -> Option<TcpStream> {
-        let stream = TcpStream::connect(self.address).await.ok()?;
-        // Where nobody listens, a connection may meet itself.
-        let is_own = stream.local_addr().is_ok_and(|local| local == self.address);
-        (!is_own).then_some(stream)
+        TcpStream::connect(self.address).await.ok()
     }
 
     /// Asks the health path once.
@@ -203,7 +206,7 @@ impl Trial {
         let why = match asked {
             Ok(Some(200..=299)) => return Ok(()),
             Ok(Some(status)) => format!("answers {status} on its health path {path}, expected 2xx"),
-            Ok(None) => match timeout(PAUSE, self.child.wait()).await {
+            Ok(None) => match timeout(ENDS_WITHIN, self.child.wait()).await {
                 Ok(Ok(status)) => format!("{} when it was asked for {path}", ended(status)),
                 _ => format!("answers no HTTP on its health path {path}"),
             },
@@ -226,7 +229,10 @@ impl Trial {
 
     /// Whether it has a handler for SIGTERM, or waits for it otherwise. The first process of a container does not get a
     /// signal that it does nothing about (`pid_namespaces(7)`): every stop would take the whole stop timeout.
-    fn hears_sigterm(&self) -> Result<(), Failure> {
+    fn hears_sigterm(&mut self) -> Result<(), Failure> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(self.unfit(&format!("{} after it answered", ended(status))));
+        }
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).unwrap_or_default();
         let mask = |name: &str| {
             let digits = status.lines().find_map(|line| line.strip_prefix(name))?.trim();
@@ -271,9 +277,14 @@ impl Drop for Trial {
     }
 }
 
-/// An address of loopback that was free a moment ago.
+/// An address of loopback that nobody had a moment ago, not on any address of this machine.
 fn free_address() -> std::io::Result<SocketAddr> {
-    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    let length = PORTS.end - PORTS.start;
+    // Each process begins elsewhere.
+    let first = (std::process::id() % u32::from(length)) as u16;
+    let mut ports = (0..length).map(|step| PORTS.start + (first + step) % length);
+    let free = ports.find(|port| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok());
+    free.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok_or_else(|| std::io::ErrorKind::AddrInUse.into())
 }
 
 /// 143 is 128 + SIGTERM: what those exit with who tell why they left.

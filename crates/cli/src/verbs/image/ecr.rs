@@ -4,6 +4,9 @@ use gimmetime_aws::{AwsError, RegistryLogin, Session, SessionSpec};
 use gimmetime_registry::{Credential, Provider};
 use tokio::runtime::Handle;
 
+use crate::settings::Place;
+use crate::verbs::Context;
+
 /// A private registry of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EcrHost {
@@ -24,11 +27,16 @@ impl EcrHost {
     }
 }
 
-/// Who gives credentials for `host`, if it is such a registry: the SDK, as `profile` has it. Nothing is asked before the
-/// registry asks. Call it within the async runtime, and the provider outside of it.
-pub(super) fn provider(host: &str, profile: Option<&str>) -> Option<Provider> {
+/// Who gives credentials for `host`, if it is such a registry: the SDK, with the profile that was typed, else the
+/// target's. Nothing is asked before the registry asks. Call it within the async runtime, and the provider outside of it.
+pub(super) fn provider(host: &str, context: &Context) -> Option<Provider> {
     let EcrHost { account, region } = EcrHost::parse(host)?;
-    let spec = SessionSpec { region: Some(region), profile: profile.map(str::to_owned), account: Some(account) };
+    let of_target = match &context.settings.place {
+        Place::Aws(place) => place.profile.clone(),
+        Place::Local { .. } => None,
+    };
+    let profile = context.common.profile.clone().or(of_target);
+    let spec = SessionSpec { region: Some(region), profile, account: Some(account) };
     let runtime = Handle::current();
     Some(Provider::new("AWS", move || {
         let login = runtime.block_on(login(&spec)).map_err(|error| one_line(&error.to_string()))?;

@@ -36,8 +36,8 @@ pub(crate) async fn run(
     match image {
         Image::Build(args) => build::run(args, &context.settings, printer),
         Image::Ls => list::run(&context.settings, printer),
-        Image::Push(args) => push::run(args, &context.settings, environment, printer).await,
-        Image::Verify(args) => verify::run(args, &context.settings, environment, printer).await,
+        Image::Push(args) => push::run(args, context, environment, printer).await,
+        Image::Verify(args) => verify::run(args, context, environment, printer).await,
         Image::Save(args) => save::run(args, &context.settings, printer),
     }
 }

@@ -21,7 +21,7 @@ use crate::render::{Printer, Tone};
 use crate::settings::{Environment, Settings};
 use crate::smoke::{Passed, smoke};
 use crate::target::home;
-use crate::verbs::said;
+use crate::verbs::{Context, said};
 
 /// What the attached bill of materials is.
 const SBOM_TYPE: &str = "application/vnd.cyclonedx+json";
@@ -29,11 +29,12 @@ const SBOM_TYPE: &str = "application/vnd.cyclonedx+json";
 /// Pushes, and prints the receipt.
 pub(super) async fn run(
     args: &Push,
-    settings: &Settings,
+    context: &Context,
     environment: &Environment,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let provider = ecr::provider(&args.reference.host, None);
+    let settings = &context.settings;
+    let provider = ecr::provider(&args.reference.host, context);
     let access = reach::access(&args.reach, &args.reference, environment, provider)?;
     let chosen = choose(args.path.as_deref(), settings)?;
     let interrupt = access.interrupt.clone();

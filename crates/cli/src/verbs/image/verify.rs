@@ -11,16 +11,17 @@ use crate::release::{not_packed, spec, store_failed};
 use crate::render::progress::short;
 use crate::render::{Printer, Tone};
 use crate::settings::{Environment, ImageSource, Settings};
-use crate::verbs::said;
+use crate::verbs::{Context, said};
 
 /// Compares: 0 the same, 1 different, 2 could not tell.
 pub(super) async fn run(
     args: &Verify,
-    settings: &Settings,
+    context: &Context,
     environment: &Environment,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let provider = ecr::provider(&args.reference.host, None);
+    let settings = &context.settings;
+    let provider = ecr::provider(&args.reference.host, context);
     let access = reach::access(&args.reach, &args.reference, environment, provider)?;
     let source = args.path.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
     let image = image(args.path.as_deref(), &source, settings)?;
