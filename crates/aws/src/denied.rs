@@ -72,6 +72,8 @@ impl fmt::Display for Denied {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -119,10 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn any_words_are_survived() {
+    fn markers_without_words_name_nothing() {
         for words in ["", "not authorized to perform: ", "not authorized to perform:  on resource: ", "é perform: ü"]
         {
             assert_eq!(Denied::read("x", words).action, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_survived_and_a_statement_is_always_json(before in ".*", action in ".*", resource in ".*") {
+            let words = format!("{before}{BEFORE_ACTION}{action} {BEFORE_RESOURCE}{resource}");
+            let statement = Denied::read("x", &words).statement();
+            prop_assert!(statement.is_none_or(|it| serde_json::from_str::<serde_json::Value>(&it).is_ok()));
         }
     }
 }

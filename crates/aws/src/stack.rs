@@ -16,6 +16,7 @@ mod resources;
 mod apply;
 mod destroy;
 mod obstacle;
+mod protection;
 mod sweep;
 mod watch;
 

@@ -43,8 +43,8 @@ fn signature(asked: &Asked, url: &str) -> String {
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let request = SignableRequest::new("POST", url, headers, SignableBody::Bytes(asked.body.as_bytes())).unwrap();
     let (instructions, _) = sign(request, &parameters).unwrap().into_parts();
-    let made = instructions.headers().find(|(name, _)| *name == "authorization").unwrap().1.to_owned();
-    made
+    let mut headers = instructions.headers();
+    headers.find(|(name, _)| *name == "authorization").unwrap().1.to_owned()
 }
 
 #[tokio::test]

@@ -65,9 +65,10 @@ impl Element {
         self.find(name).map_or(&[], |list| &list.children)
     }
 
-    /// The text of the first descendant of that name, if it has any.
+    /// The text of the child of that name, else of the first descendant, if it has any.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.find(name).map(|found| found.text.trim()).filter(|text| !text.is_empty())
+        let child = self.children.iter().find(|child| child.name == name);
+        child.or_else(|| self.find(name)).map(|found| found.text.trim()).filter(|text| !text.is_empty())
     }
 
     /// Code and message of an error: EC2 spells its envelope unlike all others.
@@ -106,6 +107,13 @@ mod tests {
             ("InvalidVpcID.NotFound".to_owned(), "The \"vpc-1\" é".to_owned())
         );
         assert_eq!(Element::parse(iam).unwrap().error().0, "NoSuchEntity");
+    }
+
+    #[test]
+    fn a_child_is_nearer_than_what_is_within_another_one() {
+        let root =
+            Element::parse("<item><groups><groupId>sg-2</groupId></groups><groupId>sg-1</groupId></item>").unwrap();
+        assert_eq!(root.text("groupId"), Some("sg-1"));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use aws_config::profile::ProfileSet;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::SdkConfig;
+use aws_types::os_shim_internal::{Env, Fs};
 use gimmetime_clock::source;
 use tokio::sync::Mutex;
 
@@ -39,7 +41,7 @@ pub(super) async fn obtain(config: &SdkConfig, spec: &SessionSpec) -> Result<(Sd
             let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(held)).build();
             Ok((config, credentials))
         }
-        Ok(Err(error)) => Err(facts.explain(&error)),
+        Ok(Err(error)) => Err(facts.explain(&error, &profiles().await)),
         Err(_) => Err(none(facts.profile.as_deref(), format!("none within {} s", PATIENCE.as_secs()))),
     }
 }
@@ -82,7 +84,8 @@ struct Facts {
 }
 
 impl Facts {
-    fn explain(&self, error: &CredentialsError) -> AwsError {
+    /// Why there are none: pure. `profiles` are those that are in the files.
+    fn explain(&self, error: &CredentialsError, profiles: &[String]) -> AwsError {
         let reason = innermost(error);
         let profile = self.profile.clone().unwrap_or_else(|| "default".to_owned());
         // A network that is down says nothing about the credentials.
@@ -99,8 +102,27 @@ impl Facts {
         if self.has_login {
             return AwsError::LoginExpired { profile, reason };
         }
+        let reason = match &self.profile {
+            Some(profile) if profiles.is_empty() => format!("there is no profile `{profile}`, nor any other"),
+            Some(profile) if !profiles.contains(profile) => {
+                format!("there is no profile `{profile}`, only {}", profiles.join(", "))
+            }
+            _ => reason,
+        };
         none(self.profile.as_deref(), reason)
     }
+}
+
+/// The profiles in the files where every AWS tool looks for them.
+#[expect(
+    clippy::default_trait_access,
+    reason = "the type's crate is no dependency of ours, and its alias is deprecated"
+)]
+async fn profiles() -> Vec<String> {
+    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    let mut names: Vec<String> = loaded.iter().flat_map(ProfileSet::profiles).map(str::to_owned).collect();
+    names.sort();
+    names
 }
 
 fn none(profile: Option<&str>, reason: String) -> AwsError {
@@ -160,6 +182,25 @@ mod tests {
     async fn credentials_are_asked_for_once_until_they_are_about_to_expire() {
         assert_eq!(asked(Duration::from_hours(1)).await, 1);
         assert_eq!(asked(MARGIN / 2).await, 4);
+    }
+
+    #[test]
+    fn a_profile_that_does_not_exist_is_told_with_those_that_do() {
+        let facts = |profile: Option<&str>| Facts {
+            profile: profile.map(str::to_owned),
+            has_sso: false,
+            has_login: false,
+            mfa_serial: None,
+        };
+        let error = CredentialsError::not_loaded("instance metadata is off");
+        let profiles = ["acme".to_owned(), "default".to_owned()];
+        let words = |profile, profiles| facts(profile).explain(&error, profiles).to_string();
+        assert!(words(Some("acne"), &profiles[..]).contains("there is no profile `acne`, only acme, default"));
+        assert!(words(Some("acne"), &[]).contains("there is no profile `acne`, nor any other"));
+        assert!(words(Some("acme"), &profiles[..]).contains("instance metadata is off"));
+        assert!(words(None, &profiles[..]).contains("instance metadata is off"));
+        let login = Facts { has_login: true, ..facts(Some("acme")) };
+        assert!(login.explain(&error, &profiles).to_string().contains("hint: aws login --profile acme"));
     }
 
     #[test]

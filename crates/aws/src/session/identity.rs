@@ -3,6 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use aws_credential_types::Credentials;
+use aws_sdk_sts::config::retry::RetryConfig;
 use aws_types::SdkConfig;
 use gimmetime_clock::Timestamp;
 
@@ -12,6 +13,9 @@ use crate::session::{SessionSpec, config};
 /// Account, user id and ARN by which an engine of our own answers STS; AWS has no such account, and its user ids are
 /// no names.
 const ENGINE_ACCOUNT: &str = "000000000000";
+
+/// Tries of the first question: nobody has begun anything yet, so bad news should come soon.
+const ATTEMPTS: u32 = 3;
 
 /// Who is asking, and where: the first line of every verb.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +47,8 @@ pub(super) async fn ask(
     spec: &SessionSpec,
 ) -> Result<Identity, AwsError> {
     const DOING: &str = "ask AWS who is asking";
-    let reply = aws_sdk_sts::Client::new(sdk).get_caller_identity().send().await;
+    let config = aws_sdk_sts::config::Builder::from(sdk).retry_config(sdk_retries(sdk)).build();
+    let reply = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
     let reply = reply.map_err(|error| refused(DOING, endpoint, error))?;
     let missing = |missing: &str| AwsError::Incomplete { doing: DOING.to_owned(), missing: missing.to_owned() };
     let arn = reply.arn().ok_or_else(|| missing("an ARN"))?.to_owned();
@@ -62,6 +67,12 @@ pub(super) async fn ask(
         user_id: reply.user_id().unwrap_or_default().to_owned(),
         arn,
     })
+}
+
+fn sdk_retries(sdk: &SdkConfig) -> RetryConfig {
+    let retries = sdk.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+    let attempts = retries.max_attempts().min(ATTEMPTS);
+    retries.with_max_attempts(attempts)
 }
 
 impl Identity {

@@ -12,6 +12,7 @@ use crate::preparation;
 use crate::session::Session;
 use crate::stack::change_set::{self, ChangeSet};
 use crate::stack::destroy::remove;
+use crate::stack::protection;
 use crate::stack::watch::{Seen, Watch};
 use crate::stack::{Action, Ended, Failure, Goal, PlaceRun, Replacement, StackState, StackView, Wanted, decide, find};
 
@@ -145,7 +146,7 @@ impl Work<'_> {
         }
         if change_set.is_empty {
             change_set.delete(self.session).await?;
-            self.set_protection(stack, self.wanted.protect).await?;
+            protection::set(self.session, stack, self.wanted.protect).await?;
             return Ok(Step::Done(self.applied(stack)));
         }
         let watch = Watch::prepare(self.session, self.run, stack).await?;
@@ -163,7 +164,7 @@ impl Work<'_> {
         self.change = change;
         match watched {
             Watched::Whole(stack) => {
-                self.set_protection(&stack, self.wanted.protect).await?;
+                protection::set(self.session, &stack, self.wanted.protect).await?;
                 Ok(Step::Done(self.applied(&stack)))
             }
             Watched::OnceMore => Ok(Step::Again),
@@ -227,10 +228,10 @@ impl Work<'_> {
 
     /// Removes what an earlier try left.
     async fn clear(&self, stack: &StackView) -> Result<Step, AwsError> {
-        // A first try that failed has nothing in it worth protecting.
-        self.set_protection(stack, false).await?;
-        let stack = StackView { is_protected: false, ..stack.clone() };
-        match remove(self.session, &stack, self.run).await? {
+        if stack.state.is_failed_try() {
+            protection::lift(self.session, stack).await?;
+        }
+        match remove(self.session, stack, self.run).await? {
             Ended::Done(_) => Ok(Step::Again),
             Ended::Detached { state } => Ok(Step::Detached(state)),
         }
@@ -249,16 +250,6 @@ impl Work<'_> {
             }
             Seen::Settled(_) => Ok(Step::Again),
         }
-    }
-
-    async fn set_protection(&self, stack: &StackView, wanted: bool) -> Result<(), AwsError> {
-        if stack.is_protected == wanted {
-            return Ok(());
-        }
-        let call = self.session.cloudformation().update_termination_protection().stack_name(&stack.id);
-        let reply = call.enable_termination_protection(wanted).send().await;
-        reply.map_err(|error| refused("change the stack's protection", self.session.endpoint(), error))?;
-        Ok(())
     }
 
     fn applied(&self, stack: &StackView) -> Applied {

@@ -7,9 +7,9 @@ use gimmetime_clock::source;
 use crate::error::{AwsError, StackError, refused};
 use crate::event::{Doing, PlaceEvent};
 use crate::inventory::Item;
-use crate::query::Service;
 use crate::session::Session;
 use crate::stack::change_set::token;
+use crate::stack::protection;
 use crate::stack::sweep::sweep;
 use crate::stack::watch::{Seen, Watch};
 use crate::stack::{
@@ -48,7 +48,11 @@ pub async fn destroy(session: &Session, name: &str, run: &PlaceRun) -> Result<En
         None => Destroyed::default(),
         Some(stack) => {
             stack.check_ours()?;
-            check_unprotected(session, &stack).await?;
+            if stack.state.is_failed_try() {
+                protection::lift(session, &stack).await?;
+            } else {
+                protection::refuse(session, &stack).await?;
+            }
             match remove(session, &stack, run).await? {
                 Ended::Done(done) => done,
                 detached @ Ended::Detached { .. } => return Ok(detached),
@@ -57,29 +61,6 @@ pub async fn destroy(session: &Session, name: &str, run: &PlaceRun) -> Result<En
     };
     done.swept = sweep(session, name, run).await?;
     Ok(Ended::Done(Destroyed { took: source::mono().since(began), ..done }))
-}
-
-/// Refuses a stack that is protected, as a whole or in its balancer: half of it would be gone before that shows.
-async fn check_unprotected(session: &Session, stack: &StackView) -> Result<(), AwsError> {
-    let protected = |what: &str| StackError::Protected { name: stack.name.clone(), what: what.to_owned() };
-    if stack.is_protected {
-        return Err(protected("termination protection is on").into());
-    }
-    let all = resources::list(session, &stack.id).await?;
-    let balancers = all.iter().filter(|resource| resource.kind == "AWS::ElasticLoadBalancingV2::LoadBalancer");
-    for arn in balancers.filter(|balancer| balancer.is_there()).filter_map(|balancer| balancer.physical_id.as_deref()) {
-        let (doing, action) = ("look at the balancer's protection", "DescribeLoadBalancerAttributes");
-        let reply = session.query().form(doing, Service::Balancing, action, &[("LoadBalancerArn", arn)]).await;
-        // Not to be told is no reason to stop: the removal will say.
-        let Ok(reply) = reply else { continue };
-        let is_on = reply.list("Attributes").iter().any(|attribute| {
-            attribute.text("Key") == Some("deletion_protection.enabled") && attribute.text("Value") == Some("true")
-        });
-        if is_on {
-            return Err(protected("deletion protection of the balancer is on").into());
-        }
-    }
-    Ok(())
 }
 
 /// Removes a stack that may be removed.

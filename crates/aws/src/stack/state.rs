@@ -109,6 +109,11 @@ impl StackState {
         self.word().contains("ROLLBACK")
     }
 
+    /// Whether it is what a first try left that failed: nothing in it was ever used.
+    pub fn is_failed_try(&self) -> bool {
+        matches!(self, Self::CreateFailed | Self::RollbackComplete | Self::RollbackFailed | Self::ReviewInProgress)
+    }
+
     /// Whether all that the template says is there.
     pub fn is_whole(&self) -> bool {
         matches!(

@@ -206,6 +206,18 @@ async fn an_update_waits_until_the_old_is_cleaned_up_and_keeps_the_owner() {
 }
 
 #[tokio::test]
+async fn an_old_state_that_is_still_told_is_not_taken_for_the_end() {
+    let modify = change("Modify", "Subnet", SUBNET, "False");
+    let mut course = vec![look("CREATE_COMPLETE", &[]), look("CREATE_COMPLETE", &[])];
+    course.extend(updated());
+    let aws = serve(stack("CREATE_COMPLETE").changes(&[&modify]).then("ExecuteChangeSet", course)).await;
+    let (run, mut receiver) = run();
+    done(apply(&aws.session().await, &wanted(), &run).await.unwrap());
+    let is_done = |event: &PlaceEvent| matches!(event, PlaceEvent::Resource(it) if it.progress == Progress::Done);
+    assert!(events(&mut receiver).iter().any(is_done));
+}
+
+#[tokio::test]
 async fn a_failed_update_says_that_everything_is_as_before() {
     let modify = change("Modify", "Cluster", CLUSTER, "False");
     let course = vec![
@@ -229,14 +241,63 @@ async fn a_failed_update_says_that_everything_is_as_before() {
 }
 
 #[tokio::test]
+async fn an_update_that_failed_because_a_role_is_seconds_old_is_made_once_more() {
+    let modify = change("Add", "Rule", "AWS::Events::Rule", "");
+    let reason = "User: x is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::1:role/web-Role";
+    let course = vec![
+        look("UPDATE_IN_PROGRESS", &[stack_event("UPDATE_IN_PROGRESS")]),
+        look(
+            "UPDATE_ROLLBACK_COMPLETE",
+            &[
+                ("Rule", "AWS::Events::Rule", "CREATE_FAILED", reason),
+                stack_event("UPDATE_ROLLBACK_IN_PROGRESS"),
+                stack_event("UPDATE_ROLLBACK_COMPLETE"),
+            ],
+        ),
+    ];
+    let cloud = stack("CREATE_COMPLETE")
+        .changes(&[&modify])
+        .changes(&[&modify])
+        .then("ExecuteChangeSet", course)
+        .then("ExecuteChangeSet", updated());
+    let aws = serve(cloud).await;
+    assert_eq!(done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap()).change, Change::Updated);
+    assert_eq!(aws.count("ExecuteChangeSet"), 2);
+}
+
+#[tokio::test]
+async fn what_is_wrong_before_anything_is_made_is_found_in_the_other_list() {
+    let course = vec![
+        look("CREATE_IN_PROGRESS", &[stack_event("CREATE_IN_PROGRESS")]),
+        look("ROLLBACK_COMPLETE", &[stack_event("CREATE_FAILED"), stack_event("ROLLBACK_COMPLETE")]),
+    ];
+    let event = |operation: &str, id: &str, reason: &str| {
+        format!(
+            "<member><EventId>{id}</EventId><OperationId>{operation}</OperationId><EventType>VALIDATION_ERROR</EventType>\
+             <LogicalResourceId>{id}</LogicalResourceId><ResourceType>AWS::Logs::LogGroup</ResourceType>\
+             <ValidationStatusReason>{reason}</ValidationStatusReason></member>"
+        )
+    };
+    let events = event("2", "Later", "second")
+        + &event("2", "Logs", "'/gimmetime/web' already exists")
+        + &event("1", "Old", "old");
+    let aws = Aws::start(nothing().then("CreateStack", course).serve(move |asked| {
+        let list = || xml("DescribeEvents", &format!("<OperationEvents>{events}</OperationEvents>"));
+        (asked.action == "DescribeEvents").then(list)
+    }))
+    .await;
+    let failure = failure(apply(&aws.session().await, &wanted(), &run().0).await.unwrap_err());
+    assert_eq!(failure.cause.as_ref().unwrap().logical_id, "Logs");
+    assert_eq!(failure.others.len(), 1);
+    assert!(failure.to_string().contains("choose another --name"), "{failure}");
+}
+
+#[tokio::test]
 async fn what_an_earlier_try_left_is_removed_and_made_anew() {
     for state in ["ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"] {
-        let mut cloud = stack(state).then("DeleteStack", deleted()).then("CreateStack", created());
-        cloud.is_protected = true;
-        let aws = serve(cloud).await;
+        let aws = serve(stack(state).then("DeleteStack", deleted()).then("CreateStack", created())).await;
         let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
         assert_eq!(applied.change, Change::Created, "{state}");
-        assert_eq!(aws.count("UpdateTerminationProtection"), 1, "{state}");
     }
 }
 
@@ -268,9 +329,12 @@ async fn a_rollback_that_stays_stuck_names_the_resource_to_give_up() {
             ],
         ),
     ];
-    let aws = serve(stack("UPDATE_ROLLBACK_FAILED").then("ContinueUpdateRollback", course)).await;
+    let earlier = [stack_event("UPDATE_IN_PROGRESS"), ("Subnet", SUBNET, "UPDATE_FAILED", "another story")];
+    let cloud = stack("UPDATE_ROLLBACK_FAILED").before(&earlier).then("ContinueUpdateRollback", course);
+    let aws = serve(cloud).await;
     let failure = failure(apply(&aws.session().await, &wanted(), &run().0).await.unwrap_err());
     assert!(failure.to_string().contains("--resources-to-skip Cluster"), "{failure}");
+    assert_eq!(failure.others, []);
     assert_eq!(aws.count("ContinueUpdateRollback"), 1);
 }
 
@@ -654,26 +718,58 @@ async fn a_removal_that_never_works_ends() {
     assert_eq!(aws.count("DeleteStack"), 12);
 }
 
+/// The balancer among the stack's resources.
+const BALANCER: &str = "<member><LogicalResourceId>Balancer</LogicalResourceId><PhysicalResourceId>arn:lb</PhysicalResourceId>\
+                        <ResourceType>AWS::ElasticLoadBalancingV2::LoadBalancer</ResourceType>\
+                        <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>";
+
+fn protection(is_on: bool) -> Reply {
+    let attribute = format!("<Key>deletion_protection.enabled</Key><Value>{is_on}</Value>");
+    xml("DescribeLoadBalancerAttributes", &format!("<Attributes><member>{attribute}</member></Attributes>"))
+}
+
 #[tokio::test]
 async fn a_balancer_that_was_protected_by_hand_keeps_the_rest_from_being_removed() {
     let mut cloud = stack("CREATE_COMPLETE").then("DeleteStack", deleted());
-    cloud.resources =
-        "<member><LogicalResourceId>Balancer</LogicalResourceId><PhysicalResourceId>arn:lb</PhysicalResourceId>\
-                       <ResourceType>AWS::ElasticLoadBalancingV2::LoadBalancer</ResourceType>\
-                       <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>"
-            .to_owned();
-    let aws = Aws::start(cloud.serve(|asked| {
-        (asked.action == "DescribeLoadBalancerAttributes").then(|| {
-            xml(
-                "DescribeLoadBalancerAttributes",
-                "<Attributes><member><Key>deletion_protection.enabled</Key><Value>true</Value></member></Attributes>",
-            )
-        })
-    }))
-    .await;
+    cloud.resources = BALANCER.to_owned();
+    let asked = |asked: &Asked| (asked.action == "DescribeLoadBalancerAttributes").then(|| protection(true));
+    let aws = Aws::start(cloud.serve(asked)).await;
     let error = destroy(&aws.session().await, "web", &run().0).await.unwrap_err();
     assert!(error.to_string().contains("deletion protection of the balancer"), "{error}");
     assert_eq!(aws.count("DeleteStack"), 0);
+}
+
+#[tokio::test]
+async fn a_first_try_that_failed_is_not_protected_from_being_cleaned_up() {
+    let failed_try = || {
+        let mut cloud = stack("ROLLBACK_FAILED").then("DeleteStack", deleted()).then("CreateStack", created());
+        cloud.is_protected = true;
+        cloud.resources = BALANCER.to_owned();
+        let mut is_on = true;
+        cloud.serve(move |asked| match asked.action.as_str() {
+            "DescribeLoadBalancerAttributes" => Some(protection(is_on)),
+            "ModifyLoadBalancerAttributes" => {
+                is_on = false;
+                Some(xml("ModifyLoadBalancerAttributes", "<Attributes/>"))
+            }
+            _ => None,
+        })
+    };
+    let aws = Aws::start(failed_try()).await;
+    done(destroy(&aws.session().await, "web", &run().0).await.unwrap());
+    let aws_2 = Aws::start(failed_try()).await;
+    let wanted = Wanted { protect: true, ..wanted() };
+    assert_eq!(done(apply(&aws_2.session().await, &wanted, &run().0).await.unwrap()).change, Change::Created);
+    for aws in [aws, aws_2] {
+        assert_eq!(
+            aws.calls("ModifyLoadBalancerAttributes")[0].parameter("LoadBalancerArn").as_deref(),
+            Some("arn:lb")
+        );
+        assert_eq!(
+            aws.calls("UpdateTerminationProtection")[0].parameter("EnableTerminationProtection").as_deref(),
+            Some("false")
+        );
+    }
 }
 
 #[tokio::test]

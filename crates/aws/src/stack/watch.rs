@@ -263,7 +263,10 @@ impl<'a> Watch<'a> {
         let filter = aws_sdk_cloudformation::types::EventFilter::builder().failed_events(true).build();
         let call = self.session.cloudformation().describe_events().stack_name(&self.stack_id).filters(filter);
         let reply = call.send().await.ok()?;
-        let failed = reply.operation_events().iter().filter_map(|event| {
+        // The newest first; what an earlier operation found wrong is another story.
+        let operation = reply.operation_events().first()?.operation_id();
+        let of_this = reply.operation_events().iter().filter(|event| event.operation_id() == operation);
+        let failed = of_this.filter_map(|event| {
             let reason = event.validation_status_reason().or(event.resource_status_reason())?;
             Some(FailedResource {
                 logical_id: event.logical_resource_id()?.to_owned(),

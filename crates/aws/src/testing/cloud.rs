@@ -77,6 +77,12 @@ impl Cloud {
         self
     }
 
+    /// What happened in an earlier operation.
+    pub(crate) fn before(mut self, events: &[Happens]) -> Self {
+        self.past.extend(events);
+        self
+    }
+
     /// The next change set has these pages of changes.
     pub(crate) fn changes(mut self, pages: &[&str]) -> Self {
         self.change_sets.push_back(pages.iter().map(|page| (*page).to_owned()).collect());
