@@ -1,12 +1,15 @@
 //! The place as a stack that somebody else's CloudFormation makes.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+
+use serde_json::{Value, json};
 
 use crate::outputs::Outputs;
 use crate::parts::{python, told};
-use crate::samples::{default_place, made, yours};
+use crate::samples::{default_place, default_service, made, yours};
 use crate::spec::{Made, Network, PlaceSpec};
-use crate::template::template;
+use crate::template::{template, whole};
 
 /// Makes a stack, prints how it ended, what it tells and what is in it, and removes it.
 const SCRIPT: &str = "
@@ -33,23 +36,29 @@ print(json.dumps({
 }))
 ";
 
-/// Makes the place, checks that all of it is there, and removes it; what its stack tells.
-fn make(label: &str, mut spec: PlaceSpec) -> Outputs {
-    // Tests run beside each other, and beside those of another checkout.
-    spec.name = format!("tpl-{label}-{}", std::process::id());
-    let template = template(&spec).unwrap();
-    let ask = serde_json::json!({
-        "endpoint": told("GIMMETIME_MINISTACK"), "region": spec.region, "name": spec.name, "text": template.text,
-    });
+/// A name that no other test has, nor one of another checkout.
+fn named(label: &str) -> String {
+    format!("tpl-{label}-{}", std::process::id())
+}
+
+/// Makes a stack of a text and removes it; its outputs, and its resources with their types.
+fn stack(name: &str, text: &str) -> [BTreeMap<String, String>; 2] {
+    let ask = json!({"endpoint": told("GIMMETIME_MINISTACK"), "region": "eu-west-1", "name": name, "text": text});
     let mut client = Command::new(format!("{}/bin/python", told("GIMMETIME_VENV")));
     client.env_clear().env("HOME", "/nonexistent");
-    let told = python(client, SCRIPT, &ask.to_string());
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let told: Value = serde_json::from_str(&python(client, SCRIPT, &ask.to_string())).unwrap();
     assert_eq!(told["status"], "CREATE_COMPLETE", "{}", told["failed"]);
-    let made: std::collections::BTreeMap<String, String> = serde_json::from_value(told["resources"].clone()).unwrap();
+    ["outputs", "resources"].map(|part| serde_json::from_value(told[part].clone()).unwrap())
+}
+
+/// Makes the place, checks that all of it is there, and removes it; what its stack tells.
+fn make(label: &str, mut spec: PlaceSpec) -> Outputs {
+    spec.name = named(label);
+    let template = template(&spec).unwrap();
+    let [outputs, made] = stack(&spec.name, &template.text);
     let expected = template.resources.into_iter().map(|resource| (resource.logical_id, resource.kind)).collect();
     assert_eq!(made, expected);
-    let outputs = Outputs::read(&serde_json::from_value(told["outputs"].clone()).unwrap()).unwrap();
+    let outputs = Outputs::read(&outputs).unwrap();
     assert_eq!(outputs.cluster, spec.name);
     assert_eq!(outputs.log_group, format!("/gimmetime/{}", spec.name));
     assert_eq!(outputs.event_log_group, Some(format!("/aws/events/gimmetime/{}", spec.name)));
@@ -78,4 +87,14 @@ fn a_place_in_a_network_that_is_there_is_made_as_a_stack() {
     let Network::Yours { task_subnets, .. } = &network else { unreachable!() };
     let outputs = make("yours", PlaceSpec { network: network.clone(), ..default_place() });
     assert_eq!((&outputs.subnets, outputs.public_ip), (task_subnets, false));
+}
+
+#[test]
+fn the_text_to_leave_with_is_made_as_a_stack_with_its_service() {
+    let spec = PlaceSpec { name: named("whole"), ..default_place() };
+    // No task: there is no image to start one from.
+    let service = gimmetime_ops::ServiceSpec { count: Some(0), ..default_service() };
+    let [_, made] = stack(&spec.name, &whole(&spec, &service, "X86_64").unwrap());
+    assert_eq!(made.get("TaskDefinition").map(String::as_str), Some("AWS::ECS::TaskDefinition"));
+    assert_eq!(made.get("Service").map(String::as_str), Some("AWS::ECS::Service"));
 }
