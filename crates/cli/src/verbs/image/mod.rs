@@ -3,7 +3,7 @@
 pub(crate) mod args;
 
 mod build;
-mod ecr;
+pub(crate) mod ecr;
 mod list;
 mod push;
 mod reach;
