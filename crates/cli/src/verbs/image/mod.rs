@@ -3,7 +3,7 @@
 pub(crate) mod args;
 
 mod build;
-mod ecr;
+pub(crate) mod ecr;
 mod list;
 mod push;
 mod reach;
@@ -133,6 +133,9 @@ pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
     };
     let hint = hint.or_else(|| match error {
         RegistryError::NoCredentials { registry, .. } => Some(ecr::hint(registry)),
+        RegistryError::Realm(_) => {
+            Some("image push and image verify take --token-host HOST, if that host may have it".to_owned())
+        }
         _ => None,
     });
     let is_usage = matches!(
