@@ -273,7 +273,7 @@ impl PlaceProgress {
             PlaceEvent::RollingBack { reason } => printer.note(format!("  AWS undoes it: {}", plain(reason))),
             PlaceEvent::Retrying { reason } => printer.note(format!("  once more: {}", plain(reason))),
             PlaceEvent::Unanswered { reason } => {
-                printer.note(format!("  AWS does not answer ({reason}); waiting goes on"))
+                printer.note(format!("  AWS does not answer ({reason}); waiting goes on"));
             }
             PlaceEvent::Emptied { what, n } => printer.note(format!("  emptied {what}: {n}")),
             PlaceEvent::Held { what } => printer.note(format!("  held by {what}")),
