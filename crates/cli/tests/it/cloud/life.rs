@@ -116,7 +116,7 @@ fn removed(cloud: &Cloud) {
     cloud.run(&["down", "--yes"]).ends(2).says(&format!("its name is `{}`", cloud.name));
     assert_eq!(cloud.json(&["status"])["healthy"], 3);
     let down = cloud.must(&["down", "--yes", "--name", &cloud.name]);
-    down.says("✔ 3 tasks drained").says("✔ stack gone").says("left: 0 resources, $0.00/h").says("kept on purpose");
+    down.says("✔ 3 tasks drained").says("✔ stack gone").says("left: 0 resources, $0.00/h");
     assert_eq!(cloud.inventory(), Vec::<String>::new());
     cloud.must(&["down", "--yes", "--name", &cloud.name]).says("nothing to delete");
     cloud.run(&["status"]).ends(2).says("is not up").says("up");
