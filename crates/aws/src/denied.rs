@@ -17,6 +17,8 @@ pub struct Denied {
     pub message: String,
 }
 
+/// What EC2 puts behind its words: the whole request, encoded for administrators.
+const ENCODED: &str = "Encoded authorization failure message";
 /// Before the action in AWS's words, and before the resource.
 const BEFORE_ACTION: &str = "not authorized to perform: ";
 const BEFORE_RESOURCE: &str = "on resource: ";
@@ -24,6 +26,7 @@ const BEFORE_RESOURCE: &str = "on resource: ";
 impl Denied {
     /// Reads AWS's words: `User: … is not authorized to perform: X on resource: Y because …`.
     pub fn read(doing: &str, message: &str) -> Self {
+        let message = message.split(ENCODED).next().unwrap_or_default().trim_end();
         Self {
             doing: doing.to_owned(),
             action: word_after(message, BEFORE_ACTION).filter(|word| word.contains(':')),
@@ -97,8 +100,9 @@ mod tests {
         let denied = Denied::read(
             "look at VPCs",
             "You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/ci/x is not \
-             authorized to perform: ec2:DescribeVpcs.",
+             authorized to perform: ec2:DescribeVpcs. Encoded authorization failure message: 4rSXuL0qDm",
         );
+        assert!(denied.message.ends_with("ec2:DescribeVpcs."), "{}", denied.message);
         assert_eq!((denied.action.as_deref(), denied.resource.as_deref()), (Some("ec2:DescribeVpcs"), None));
         assert!(denied.statement().unwrap().contains(r#""Resource":"*""#));
     }

@@ -42,6 +42,9 @@ const PASSING_CODES: [&str; 11] = [
     "ServerException",
 ];
 
+/// Characters of somebody else's words that are repeated: a page of HTML is no message.
+const MAX_WORDS: usize = 1000;
+
 /// Why something could not be done on AWS.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
@@ -293,8 +296,8 @@ impl AwsError {
 }
 
 /// Tells an error of AWS by its code; `doing` completes "cannot …".
-pub(crate) fn by_code(doing: &str, code: &str, message: &str) -> AwsError {
-    let (doing, code, message) = (doing.to_owned(), code.to_owned(), message.to_owned());
+pub(crate) fn by_code(doing: &str, code: &str, words: &str) -> AwsError {
+    let (doing, code, message) = (doing.to_owned(), code.to_owned(), in_short(words));
     let is = |codes: &[&str]| codes.contains(&code.as_str());
     if is(&EXPIRED_CODES) {
         AwsError::Expired { doing, message }
@@ -302,13 +305,19 @@ pub(crate) fn by_code(doing: &str, code: &str, message: &str) -> AwsError {
         AwsError::Clock { doing, message }
     } else if is(&UNKNOWN_KEY_CODES) || is(&SIGNATURE_CODES) {
         AwsError::UnknownKeys { doing, code, message }
-    } else if is(&DENIED_CODES) || Denied::is_told_by(&message) {
-        AwsError::Denied(Box::new(DeniedError(Denied::read(&doing, &message))))
+    } else if is(&DENIED_CODES) || Denied::is_told_by(words) {
+        AwsError::Denied(Box::new(DeniedError(Denied::read(&doing, words))))
     } else if is(&PASSING_CODES) || message.contains("Rate exceeded") {
         AwsError::Throttled { doing, code, message }
     } else {
         AwsError::Refused { doing, code, message }
     }
+}
+
+/// The first line of words that somebody else chose, cut to a length. What follows a refused signature in further lines is
+/// what was signed, a session's token in it: that must not be told.
+pub(crate) fn in_short(words: &str) -> String {
+    words.trim().lines().next().unwrap_or_default().chars().take(MAX_WORDS).collect()
 }
 
 /// Whether a refused signature is refused for its age: the words then compare two times.
@@ -325,7 +334,7 @@ where
     let SdkError::ServiceError(service) = &error else {
         return unanswered(doing, endpoint, BoxError::from(error).as_ref());
     };
-    let code = service.err().code().unwrap_or("no code");
+    let code = service.err().code().unwrap_or("an unknown error");
     let message = service.err().message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);
     by_code(doing, code, &message)
 }
@@ -352,5 +361,5 @@ pub(crate) fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error 
 
 /// The last words of a chain of causes: the SDK's outer layers say only "dispatch failure".
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map_or_else(String::new, ToString::to_string)
+    chain(error).last().map_or_else(String::new, |cause| in_short(&cause.to_string()))
 }

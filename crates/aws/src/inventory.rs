@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use gimmetime_clock::Timestamp;
 
-pub(crate) use by_name::log_group_names;
+pub(crate) use by_name::{log_group_names, log_policies};
 pub(crate) use by_tag::arns;
 pub use contents::{Contents, contents};
 
@@ -79,6 +79,7 @@ pub async fn inventory(session: &Session, name: &str) -> Result<Inventory, AwsEr
     found.look("task definitions", by_name::task_definitions(session, name).await)?;
     found.look("the repository", by_name::repository(session, name).await)?;
     found.look("log groups", by_name::log_groups(session, name).await)?;
+    found.look("policies of logs", by_name::log_policy(session, name).await)?;
     found.look("roles", by_tag::roles(session, name).await)?;
     found.look("balancers", by_tag::balancers(session, name).await)?;
     found.look("target groups", by_tag::target_groups(session, name).await)?;
@@ -159,3 +160,6 @@ pub async fn list(session: &Session) -> Result<Vec<PlaceSummary>, AwsError> {
     places.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(places)
 }
+
+#[cfg(test)]
+mod tests;

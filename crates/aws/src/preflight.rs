@@ -11,6 +11,8 @@ use facts::{Facts, Quota};
 
 /// The stack of the scripts that this program came from. It is told of, and never touched.
 const OLD_STACK: &str = "engage-infra";
+/// Resource policies that CloudWatch Logs has at most in an account and region; AWS raises it for nobody.
+const MOST_LOG_POLICIES: usize = 10;
 
 /// What was found before anything is touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +91,12 @@ fn judge(facts: &Facts, spec: &PlaceSpec, who: &Identity) -> Vec<Finding> {
         let words = format!("the stack `{OLD_STACK}` of the old scripts is here; it is left alone");
         found.push(finding(Severity::Warning, words).hint("remove it by hand once nothing needs it"));
     }
-    found.extend(quotas(facts, spec));
+    found.extend(facts.quotas.iter().filter_map(|quota| short_of(quota, spec)));
+    if MOST_LOG_POLICIES <= facts.log_policies {
+        let words = format!("CloudWatch Logs has {} resource policies here, and takes no more", facts.log_policies);
+        let hint = "set `events = false` under `logs`, or remove one: aws logs describe-resource-policies";
+        found.push(finding(Severity::Warning, words).hint(hint));
+    }
     match &spec.network {
         Network::Made { zones, .. } => found.extend(zones_finding(facts, *zones)),
         Network::Yours { .. } => found.extend(facts.yours.as_ref().map_or_else(Vec::new, |yours| yours.judge(spec))),
@@ -153,12 +160,17 @@ fn stack_findings(stack: &StackView, who: &Identity) -> Vec<Finding> {
 /// What an earlier try, or a removal by hand, left behind.
 fn leftovers(facts: &Facts) -> Vec<Finding> {
     let finding = |item: &crate::inventory::Item| match item.kind {
+        // Not of the template: ECS makes it when it must, and takes one that is there.
+        "log group" if item.id.starts_with("/aws/ecs/") => {
+            finding(Severity::Warning, format!("an earlier cluster left the log group {}", item.id))
+        }
         // Their names are fixed: CloudFormation would stop at them.
-        "cluster" | "repository" | "log group" => {
+        "cluster" | "repository" | "log group" | "policy of logs" => {
             let command = match item.kind {
                 "cluster" => format!("aws ecs delete-cluster --cluster {}", item.id),
                 "repository" => format!("aws ecr delete-repository --force --repository-name {}", item.id),
-                _ => format!("aws logs delete-log-group --log-group-name {}", item.id),
+                "log group" => format!("aws logs delete-log-group --log-group-name {}", item.id),
+                _ => format!("aws logs delete-resource-policy --policy-name {}", item.id),
             };
             finding(
                 Severity::Refusal,
@@ -171,13 +183,9 @@ fn leftovers(facts: &Facts) -> Vec<Finding> {
     facts.leftovers.iter().map(finding).collect()
 }
 
-fn quotas(facts: &Facts, spec: &PlaceSpec) -> Vec<Finding> {
-    facts.quotas.iter().filter_map(|quota| short_of(quota, spec)).collect()
-}
-
-/// Whether a quota is too small; what is not known says nothing.
+/// Whether a quota is too small.
 fn short_of(quota: &Quota, spec: &PlaceSpec) -> Option<Finding> {
-    let limit = quota.limit?;
+    let limit = quota.limit;
     let needed = quota.used.unwrap_or_default() + quota.needed;
     if needed <= limit {
         return None;

@@ -31,6 +31,8 @@ use crate::error::{AwsError, by_code, innermost};
 
 /// One try of one call.
 const ATTEMPT: Duration = Duration::from_secs(20);
+/// One call with all its tries, as the SDK has it: none begins after it.
+const OPERATION: Duration = Duration::from_mins(1);
 /// The largest reply that is read; a page of any of these calls is far smaller.
 const MAX_REPLY: usize = 8 << 20;
 
@@ -87,7 +89,8 @@ impl Query {
         if (200..300).contains(&status) {
             return root;
         }
-        let (code, message) = root.map_or_else(|_| (status.to_string(), reply), |root| root.error());
+        let error = root.ok().and_then(|root| root.error());
+        let (code, message) = error.unwrap_or_else(|| (status.to_string(), reply));
         Err(by_code(doing, &code, &message))
     }
 
@@ -109,21 +112,23 @@ impl Query {
             return value;
         }
         let value = value.unwrap_or_default();
-        let code = value["__type"].as_str().or(value["code"].as_str()).unwrap_or("no code");
-        let code = code.rsplit('#').next().unwrap_or(code);
+        let code = value["__type"].as_str().or(value["code"].as_str());
+        let code = code.map_or_else(|| status.to_string(), |code| code.rsplit('#').next().unwrap_or(code).to_owned());
         let message = value["message"].as_str().or(value["Message"].as_str()).unwrap_or(&reply);
-        Err(by_code(doing, code, message))
+        Err(by_code(doing, &code, message))
     }
 
     /// Asks until there is an answer that is not "busy": status and body.
     async fn call(&self, ask: &Ask<'_>) -> Result<(u16, String), AwsError> {
         let mut tries = retry::Tries::new(self.inner.config.retry_config());
+        let began = source::mono();
         loop {
             let answer = self.attempt(ask).await;
             let again = match &answer {
                 Ok((status, body)) => retry::is_busy(*status, body),
                 Err(error) => error.is_passing(),
             };
+            let again = again && source::mono().since(began) < OPERATION;
             match tries.next_pause().filter(|_| again) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return answer,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scope;
 use super::document::{Condition, Statement};
+use crate::preparation::SERVICE_ROLES;
 
 /// What calls are limited to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,8 @@ pub(super) enum On {
     BoundRoles,
     /// The roles that tasks get, made or yours.
     PassedRoles,
+    /// The roles that are looked for by name: those of tasks, made or yours, and of AWS's own services.
+    KnownRoles,
     /// Roles that AWS's own services take on.
     ServiceLinkedRoles,
     /// All of EC2 in this account and region: what is made has no name before it is there.
@@ -89,9 +92,11 @@ impl On {
                 ["TaskEvents", "ServiceEvents"].map(|id| here("events", format!("rule/{name}-{id}-*"))).to_vec()
             }
             Self::Roles | Self::BoundRoles => scope.made_roles(),
-            Self::PassedRoles => {
-                let yours = [&scope.roles.execution, &scope.roles.task];
-                scope.made_roles().into_iter().chain(yours.into_iter().flatten().cloned()).collect()
+            Self::PassedRoles => scope.task_roles(),
+            Self::KnownRoles => {
+                let linked =
+                    SERVICE_ROLES.map(|(service, role)| scope.iam(&format!("role/aws-service-role/{service}/{role}")));
+                scope.task_roles().into_iter().chain(linked).collect()
             }
             Self::ServiceLinkedRoles => vec![scope.iam("role/aws-service-role/*")],
             Self::Network | Self::TaggedNetwork => vec![here("ec2", "*".to_owned())],
@@ -120,8 +125,8 @@ impl On {
                 equals("StringEquals", "iam:PassedToService", vec!["ecs-tasks.amazonaws.com".to_owned()])
             }
             Self::ServiceLinkedRoles => {
-                let services = ["ecs.amazonaws.com", "elasticloadbalancing.amazonaws.com"];
-                equals("StringEquals", "iam:AWSServiceName", services.map(str::to_owned).to_vec())
+                let services = SERVICE_ROLES.map(|(service, _)| service.to_owned());
+                equals("StringEquals", "iam:AWSServiceName", services.to_vec())
             }
             Self::TaggedNetwork | Self::TaggedBalancers => {
                 equals("StringEquals", "aws:ResourceTag/gimmetime:name", vec![scope.name.clone()])
@@ -148,6 +153,12 @@ impl Scope {
             _ if self.region.starts_with("us-gov-") => "aws-us-gov",
             _ => "aws",
         }
+    }
+
+    /// The roles that tasks get: those that the stack makes, and yours.
+    fn task_roles(&self) -> Vec<String> {
+        let yours = [&self.roles.execution, &self.roles.task].into_iter().flatten().cloned();
+        self.made_roles().into_iter().chain(yours).collect()
     }
 
     /// The roles that the stack makes. CloudFormation names them by stack and logical id; names of at most 32 characters

@@ -312,8 +312,25 @@ const NO_OPERATIONS: [(&str, &[&str]); 3] = [
     ("words within requests and replies", &["DeleteConflict", "TagDescriptions", "TagFilters"]),
 ];
 
+/// What no source calls by name, and still is needed.
+const NOT_IN_THE_SOURCES: [(&str, &[&str]); 2] = [
+    (
+        "the registry's own protocol, which ECR maps to these",
+        &[
+            "BatchCheckLayerAvailability",
+            "BatchGetImage",
+            "CompleteLayerUpload",
+            "GetDownloadUrlForLayer",
+            "InitiateLayerUpload",
+            "PutImage",
+            "UploadLayerPart",
+        ],
+    ),
+    ("what other calls stand on", &["DetectStackResourceDrift", "PassRole", "TagResource", "UntagResource"]),
+];
+
 #[test]
-fn no_call_in_the_sources_is_missing_in_the_table() {
+fn the_table_has_every_call_in_the_sources_and_no_other() {
     let known: BTreeSet<&str> =
         table::CALLS.iter().flat_map(|row| row.actions).map(|action| action.split_once(':').unwrap().1).collect();
     let none: BTreeSet<&str> = NO_OPERATIONS.iter().flat_map(|(_, names)| *names).copied().collect();
@@ -329,12 +346,9 @@ fn no_call_in_the_sources_is_missing_in_the_table() {
         }
     }
     assert!(missing.is_empty(), "not in the table (iam/table.rs): {missing:#?}");
-    // The scan itself works: these are there for certain.
-    for certain in
-        ["DescribeServices", "UpdateService", "RegisterTaskDefinition", "DescribeTargetHealth", "GetCallerIdentity"]
-    {
-        assert!(found.contains(certain), "{certain} was not found in the sources");
-    }
+    let not_named: BTreeSet<&str> = NOT_IN_THE_SOURCES.iter().flat_map(|(_, names)| *names).copied().collect();
+    let idle: Vec<&&str> = known.iter().filter(|call| !found.contains(**call) && !not_named.contains(*call)).collect();
+    assert!(idle.is_empty(), "in the table (iam/table.rs), and nobody calls them: {idle:?}");
 }
 
 #[test]
@@ -348,8 +362,7 @@ fn calls_are_found_in_whatever_way_they_are_written() {
 }
 
 /// Actions that are newer than the linters' list of them.
-const NEWER_THAN_THE_LIST: [&str; 3] =
-    ["cloudformation:DescribeEvents", "ec2:DescribeVpcEncryptionControls", "ecs:StopServiceDeployment"];
+const NEWER_THAN_THE_LIST: [&str; 2] = ["cloudformation:DescribeEvents", "ec2:DescribeVpcEncryptionControls"];
 
 #[test]
 fn every_action_exists_and_can_be_limited_as_it_is() {

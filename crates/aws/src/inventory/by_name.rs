@@ -1,13 +1,14 @@
 //! What bears a fixed name: found whoever made it, with tags or without.
 
 use aws_sdk_ecs::types::TaskDefinitionStatus;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{AwsError, refused};
 use crate::inventory::{Item, MAX_PAGES};
 use crate::query::Service;
 use crate::session::Session;
 use crate::stack::find;
+use crate::template::event_policy_name;
 
 /// What AWS calls a cluster, a service or a revision that is gone, and tells of for a while.
 const GONE: &str = "INACTIVE";
@@ -91,6 +92,30 @@ pub(super) async fn log_groups(session: &Session, name: &str) -> Result<Vec<Item
         }
     }
     Ok(found)
+}
+
+/// Names of all policies of CloudWatch Logs in this account and region.
+pub(crate) async fn log_policies(session: &Session) -> Result<Vec<String>, AwsError> {
+    let (mut all, mut token) = (Vec::new(), Value::Null);
+    for _ in 0..MAX_PAGES {
+        let body = if token.is_string() { json!({"nextToken": token}) } else { json!({}) };
+        let reply = session.query().json("look at policies of logs", Service::Logs, "DescribeResourcePolicies", &body);
+        let reply = reply.await?;
+        let listed = reply["resourcePolicies"].as_array().map_or(&[][..], Vec::as_slice);
+        all.extend(listed.iter().filter_map(|one| one["policyName"].as_str()).map(str::to_owned));
+        token = reply["nextToken"].clone();
+        if !token.is_string() {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// The policy by which events reach their log group. It takes no tags, and an account has few of its kind.
+pub(super) async fn log_policy(session: &Session, name: &str) -> Result<Vec<Item>, AwsError> {
+    let ours = event_policy_name(name);
+    let found = log_policies(session).await?.into_iter().filter(|policy| *policy == ours);
+    Ok(found.map(|policy| Item::new("policy of logs", policy)).collect())
 }
 
 /// Bytes stored in a log group; None where there is no such group.

@@ -71,6 +71,14 @@ pub(super) const NETWORK: [NetworkKind; 8] = [
     },
 ];
 
+#[cfg(test)]
+impl NetworkKind {
+    /// What EC2 is asked, and the words of its answer: list and id.
+    pub(super) fn spelling(&self) -> [&'static str; 3] {
+        [self.action, self.list, self.id]
+    }
+}
+
 pub(super) async fn network(session: &Session, kind: &NetworkKind, name: &str) -> Result<Vec<Item>, AwsError> {
     let filter = format!("tag:{}", tags::NAME);
     let parameters = [("Filter.1.Name", filter.as_str()), ("Filter.1.Value.1", name)];
@@ -78,10 +86,7 @@ pub(super) async fn network(session: &Session, kind: &NetworkKind, name: &str) -
     let reply = session.query().form(&doing, Service::Ec2, kind.action, &parameters).await?;
     // Gateways and endpoints are told of for an hour after they are gone.
     let is_there = |one: &&Element| !matches!(one.text("state"), Some("deleted" | "deleting"));
-    // Looked at once more: to call somebody else's network left would be worse than to ask for too much.
-    let is_ours = |one: &&Element| {
-        one.list("tagSet").iter().any(|tag| tag.text("key") == Some(tags::NAME) && tag.text("value") == Some(name))
-    };
+    let is_ours = |one: &&Element| is_labelled(one.list("tagSet"), name);
     let there = reply.list(kind.list).iter().filter(is_there).filter(is_ours);
     let found = there.filter_map(|one| one.text(kind.id));
     Ok(found.map(|id| Item::new(kind.item, id)).collect())
@@ -139,8 +144,11 @@ pub(crate) async fn arns(
     Ok(all)
 }
 
+/// Whether the label of the place is among these tags. Looked at here whatever was asked for: who overlooks a filter would
+/// make us call somebody else's network left. EC2 writes its words small, all others in capitals.
 fn is_labelled(tags: &[Element], name: &str) -> bool {
-    tags.iter().any(|tag| tag.text("Key") == Some(tags::NAME) && tag.text("Value") == Some(name))
+    let says = |tag: &Element, words: [&str; 2], wanted| words.iter().any(|word| tag.text(word) == Some(wanted));
+    tags.iter().any(|tag| says(tag, ["Key", "key"], tags::NAME) && says(tag, ["Value", "value"], name))
 }
 
 /// IAM has no filter by tag either. CloudFormation names a role after the stack, so only those are read.
@@ -183,7 +191,12 @@ pub(super) async fn others(session: &Session, name: &str) -> Result<Vec<Item>, A
         }
         let reply = session.query().json("look by tag", Service::Tagging, "GetResources", &body).await?;
         let listed = reply["ResourceTagMappingList"].as_array().map_or(&[][..], Vec::as_slice);
-        for arn in listed.iter().filter_map(|one| one["ResourceARN"].as_str()) {
+        let is_ours = |one: &&Value| {
+            one["Tags"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|tag| tag["Key"] == tags::NAME && tag["Value"] == name))
+        };
+        for arn in listed.iter().filter(is_ours).filter_map(|one| one["ResourceARN"].as_str()) {
             let service = arn.split(':').nth(2).unwrap_or_default();
             if service == "events" && !rule_is_there(session, arn).await? {
                 continue;

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::error::AwsError;
-use crate::inventory::{Item, arns, inventory};
+use crate::inventory::{Item, arns, inventory, log_policies};
 use crate::preflight::OLD_STACK;
 use crate::preflight::network::{self, Yours};
 use crate::preparation::has_role;
-use crate::query::Service;
+use crate::query::{Element, Service};
 use crate::session::Session;
 use crate::spec::{Network, PlaceSpec};
 use crate::stack::{StackView, find};
@@ -21,6 +21,8 @@ pub(super) struct Facts {
     /// What is there although there is no stack.
     pub(super) leftovers: Vec<Item>,
     pub(super) quotas: Vec<Quota>,
+    /// How many policies CloudWatch Logs has already, where one more would be made.
+    pub(super) log_policies: usize,
     /// The region's zones.
     pub(super) zones: Option<Vec<String>>,
     /// The network that the user brings.
@@ -37,8 +39,7 @@ pub(super) struct Quota {
     pub(super) service: &'static str,
     pub(super) code: &'static str,
     pub(super) words: &'static str,
-    /// None: AWS does not tell.
-    pub(super) limit: Option<f64>,
+    pub(super) limit: f64,
     /// None: counting it is not worth the calls.
     pub(super) used: Option<f64>,
     pub(super) needed: f64,
@@ -59,6 +60,10 @@ pub(super) async fn gather(session: &Session, spec: &PlaceSpec) -> Result<Facts,
         );
     }
     quotas(session, spec, &mut facts).await;
+    if facts.stack.is_none() && spec.logs.memory {
+        // Who is not told of them was told so by the inventory.
+        facts.log_policies = log_policies(session).await.map_or(0, |all| all.len());
+    }
     match &spec.network {
         Network::Made { .. } => match zones(session).await {
             Ok(zones) => facts.zones = Some(zones),
@@ -86,35 +91,32 @@ async fn quotas(session: &Session, spec: &PlaceSpec, facts: &mut Facts) {
     let is_new = facts.stack.is_none();
     // Make-before-break runs twice the tasks for a while.
     let vcpus = f64::from(spec.size.cpu) / 1024.0 * f64::from(spec.count) * 2.0;
-    let quota = |service, code, words, needed| Quota { service, code, words, limit: None, used: None, needed };
-    let mut wanted = vec![quota("fargate", "L-3032A538", "vCPUs of Fargate on demand", vcpus)];
+    let mut wanted = vec![("fargate", "L-3032A538", "vCPUs of Fargate on demand", vcpus)];
     if is_new {
-        wanted.push(quota("elasticloadbalancing", "L-53DA6B97", "application load balancers", 1.0));
+        wanted.push(("elasticloadbalancing", "L-53DA6B97", "application load balancers", 1.0));
         if matches!(spec.network, Network::Made { .. }) {
-            wanted.push(quota("vpc", "L-F678F1CE", "VPCs", 1.0));
+            wanted.push(("vpc", "L-F678F1CE", "VPCs", 1.0));
         }
     }
-    for mut quota in wanted {
-        let words = quota.words;
-        match limit(session, &quota).await {
-            Ok(limit) => quota.limit = Some(limit),
-            Err(error) => facts.unknown.push(format!("the quota of {words}: {}", first_line(&error))),
-        }
-        quota.used = match quota.service {
-            // Without a limit there is nothing to compare.
-            _ if quota.limit.is_none() => None,
+    for (service, code, words, needed) in wanted {
+        let limit = match limit(session, service, code).await {
+            Ok(limit) => limit,
+            // Who is not told of one is told of none: once is enough.
+            Err(error) => return facts.unknown.push(format!("the account's quotas: {}", first_line(&error))),
+        };
+        let used = match service {
             "vpc" => vpcs(session).await.ok().map(|n| n as f64),
             "elasticloadbalancing" => balancers(session).await.ok().map(|n| n as f64),
             _ => None,
         };
-        facts.quotas.push(quota);
+        facts.quotas.push(Quota { service, code, words, limit, used, needed });
     }
 }
 
 /// The account's limit, or AWS's own where the account never had another.
-async fn limit(session: &Session, quota: &Quota) -> Result<f64, AwsError> {
-    let body = json!({"ServiceCode": quota.service, "QuotaCode": quota.code});
-    let doing = "ask for a quota";
+async fn limit(session: &Session, service: &str, code: &str) -> Result<f64, AwsError> {
+    let body = json!({"ServiceCode": service, "QuotaCode": code});
+    let doing = "ask for one";
     let mut reply = session.query().json(doing, Service::Quotas, "GetServiceQuota", &body).await;
     if reply.as_ref().is_err_and(|error| error.has_code("NoSuchResourceException")) {
         reply = session.query().json(doing, Service::Quotas, "GetAWSDefaultServiceQuota", &body).await;
@@ -135,12 +137,11 @@ async fn balancers(session: &Session) -> Result<usize, AwsError> {
 }
 
 async fn zones(session: &Session) -> Result<Vec<String>, AwsError> {
-    let parameters = [
-        ("Filter.1.Name", "state"),
-        ("Filter.1.Value.1", "available"),
-        ("Filter.2.Name", "zone-type"),
-        ("Filter.2.Value.1", "availability-zone"),
-    ];
-    let reply = session.query().form("look at zones", Service::Ec2, "DescribeAvailabilityZones", &parameters).await?;
-    Ok(reply.list("availabilityZoneInfo").iter().filter_map(|zone| zone.text("zoneName")).map(str::to_owned).collect())
+    let reply = session.query().form("look at zones", Service::Ec2, "DescribeAvailabilityZones", &[]).await?;
+    // Local zones are listed too, where the account opted in.
+    let is_one = |zone: &&Element| {
+        zone.text("zoneState") == Some("available") && zone.text("zoneType") == Some("availability-zone")
+    };
+    let zones = reply.list("availabilityZoneInfo").iter().filter(is_one);
+    Ok(zones.filter_map(|zone| zone.text("zoneName")).map(str::to_owned).collect())
 }

@@ -45,7 +45,7 @@ pub(super) async fn look(
     let query = session.query();
     let vpcs = query.form("look at your VPC", Service::Ec2, "DescribeVpcs", &[("VpcId.1", vpc)]).await;
     let vpc_exists = match vpcs {
-        Ok(reply) => !reply.list("vpcSet").is_empty(),
+        Ok(reply) => reply.list("vpcSet").iter().any(|one| one.text("vpcId") == Some(vpc)),
         Err(error) if error.has_code("InvalidVpcID.NotFound") || error.has_code("InvalidVpcID.Malformed") => false,
         Err(error) => return Err(error),
     };
@@ -54,6 +54,9 @@ pub(super) async fn look(
     }
     let in_vpc = [("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", vpc)];
     let tables = query.form("look at your routes", Service::Ec2, "DescribeRouteTables", &in_vpc).await?;
+    // Whoever overlooks the filter: another VPC's main table must not be taken for this one's.
+    let tables: Vec<&Element> =
+        tables.list("routeTableSet").iter().filter(|table| table.text("vpcId") == Some(vpc)).collect();
     let mut subnets = BTreeMap::new();
     for id in balancer_subnets.iter().chain(task_subnets).collect::<BTreeSet<_>>() {
         let reply = query.form("look at your subnets", Service::Ec2, "DescribeSubnets", &[("SubnetId.1", id)]).await;
@@ -63,17 +66,18 @@ pub(super) async fn look(
             }
             reply => reply?,
         };
-        let Some(subnet) = reply.list("subnetSet").first() else { continue };
+        let asked_for = |one: &&Element| one.text("subnetId") == Some(id);
+        let Some(subnet) = reply.list("subnetSet").iter().find(asked_for) else { continue };
         let text = |name: &str| subnet.text(name).unwrap_or_default().to_owned();
-        let way_out = way_out(tables.list("routeTableSet"), id);
+        let way_out = way_out(&tables, id);
         subnets.insert(id.clone(), Subnet { vpc: text("vpcId"), zone: text("availabilityZone"), way_out });
     }
     Ok(Yours { vpc: vpc.to_owned(), vpc_exists, subnets })
 }
 
 /// Where a subnet's default route leads: that of its own table, else of the VPC's main one. Pure.
-fn way_out(tables: &[Element], subnet: &str) -> WayOut {
-    let associated = |table: &&Element, test: &dyn Fn(&Element) -> bool| table.list("associationSet").iter().any(test);
+fn way_out(tables: &[&Element], subnet: &str) -> WayOut {
+    let associated = |table: &Element, test: &dyn Fn(&Element) -> bool| table.list("associationSet").iter().any(test);
     let own = tables.iter().find(|table| associated(table, &|one| one.text("subnetId") == Some(subnet)));
     let main = || tables.iter().find(|table| associated(table, &|one| one.text("main") == Some("true")));
     let Some(table) = own.or_else(main) else { return WayOut::None };
@@ -148,6 +152,7 @@ fn task_finding(id: &str, way_out: WayOut, public_ip: bool) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Asked, Aws, Reply, ec2};
 
     fn tables() -> Element {
         Element::parse(
@@ -168,11 +173,41 @@ mod tests {
     #[test]
     fn the_way_out_is_that_of_the_subnets_own_table_or_of_the_main_one() {
         let root = tables();
-        let tables = root.list("routeTableSet");
+        let tables: Vec<&Element> = root.list("routeTableSet").iter().collect();
+        let tables = tables.as_slice();
         assert_eq!(way_out(tables, "subnet-public"), WayOut::Internet);
         assert_eq!(way_out(tables, "subnet-nat"), WayOut::Through);
         assert_eq!(way_out(tables, "subnet-dead"), WayOut::None);
         assert_eq!(way_out(tables, "subnet-unassociated"), WayOut::None);
         assert_eq!(way_out(&[], "subnet-public"), WayOut::None);
+    }
+
+    /// EC2 that overlooks every filter: two VPCs, and the other one's main table leads to the internet.
+    fn careless(asked: &Asked) -> Reply {
+        let out = "<routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>igw-1</gatewayId></item></routeSet>";
+        let main = "<associationSet><item><main>true</main></item></associationSet>";
+        let subnet = |id: &str, vpc: &str| {
+            format!("<item><subnetId>{id}</subnetId><vpcId>{vpc}</vpcId><availabilityZone>1a</availabilityZone></item>")
+        };
+        let list = match asked.action.as_str() {
+            "DescribeVpcs" => {
+                "<vpcSet><item><vpcId>vpc-2</vpcId></item><item><vpcId>vpc-1</vpcId></item></vpcSet>".to_owned()
+            }
+            "DescribeRouteTables" => format!(
+                "<routeTableSet><item><vpcId>vpc-2</vpcId>{main}{out}</item><item><vpcId>vpc-1</vpcId>{main}</item></routeTableSet>"
+            ),
+            _ => format!("<subnetSet>{}{}</subnetSet>", subnet("subnet-2", "vpc-2"), subnet("subnet-1", "vpc-1")),
+        };
+        ec2(&asked.action, &list)
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_network_is_not_taken_for_yours_whatever_a_filter_lets_through() {
+        let session = Aws::start(careless).await.session().await;
+        let subnets = ["subnet-1".to_owned(), "subnet-absent".to_owned()];
+        let found = look(&session, "vpc-1", &subnets, &[]).await.unwrap();
+        let subnet = Subnet { vpc: "vpc-1".to_owned(), zone: "1a".to_owned(), way_out: WayOut::None };
+        assert_eq!(found.subnets, BTreeMap::from([("subnet-1".to_owned(), subnet)]));
+        assert!(!look(&session, "vpc-3", &subnets, &[]).await.unwrap().vpc_exists);
     }
 }

@@ -1,11 +1,12 @@
 //! What facts mean, without asking anybody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::network::{Subnet, WayOut, Yours};
 use super::*;
 use crate::inventory::Item;
-use crate::spec::{Access, Logs, Made, Roles, Scheme, Size};
+use crate::samples::default_place;
+use crate::spec::Made;
 use crate::testing::Aws;
 
 async fn alice() -> Identity {
@@ -14,21 +15,7 @@ async fn alice() -> Identity {
 }
 
 fn spec(network: Network) -> PlaceSpec {
-    PlaceSpec {
-        name: "web".to_owned(),
-        region: "eu-west-1".to_owned(),
-        network,
-        access: Access { scheme: Scheme::InternetFacing, ingress: vec!["0.0.0.0/0".to_owned()] },
-        roles: Roles::default(),
-        logs: Logs { retention_days: 30, memory: true },
-        protect: false,
-        tags: BTreeMap::new(),
-        port: 8080,
-        health: "/live".to_owned(),
-        size: Size { cpu: 256, memory: 512 },
-        count: 2,
-        secrets: BTreeSet::new(),
-    }
+    PlaceSpec { name: "web".to_owned(), network, ..default_place() }
 }
 
 fn made() -> PlaceSpec {
@@ -117,27 +104,34 @@ async fn the_old_scripts_stack_is_told_of_and_never_adopted() {
 
 #[tokio::test]
 async fn leftovers_of_fixed_names_are_refused_and_others_are_told() {
-    let items = [("log group", "/gimmetime/web"), ("cluster", "web"), ("repository", "web"), ("VPC", "vpc-1")];
+    let items = [
+        ("log group", "/gimmetime/web"),
+        ("log group", "/aws/ecs/containerinsights/web/performance"),
+        ("policy of logs", "web-event-memory"),
+        ("cluster", "web"),
+        ("repository", "web"),
+        ("VPC", "vpc-1"),
+    ];
     let leftovers = items.map(|(kind, id)| Item { kind, id: id.to_owned() }).to_vec();
     let found = judged(&Facts { leftovers, ..Facts::default() }, &made()).await;
-    assert_eq!(found.iter().filter(|(severity, _)| *severity == Severity::Refusal).count(), 3);
+    assert_eq!(found.iter().filter(|(severity, _)| *severity == Severity::Refusal).count(), 4);
     says(&found, Severity::Warning, "left the VPC vpc-1");
+    says(&found, Severity::Warning, "an earlier cluster left the log group /aws/ecs/");
 }
 
 #[tokio::test]
 async fn quotas_that_are_too_small_are_named_and_unknown_ones_say_nothing() {
-    let quota = |limit, used| Quota { service: "vpc", code: "L-F678F1CE", words: "VPCs", limit, used, needed: 1.0 };
+    let quota = |used| Quota { service: "vpc", code: "L-F678F1CE", words: "VPCs", limit: 5.0, used, needed: 1.0 };
     let facts = |quota| Facts { quotas: vec![quota], ..Facts::default() };
-    says(
-        &judged(&facts(quota(Some(5.0), Some(5.0))), &made()).await,
-        Severity::Warning,
-        "the limit is 5, 5 are used, 1 more",
-    );
-    assert_eq!(judged(&facts(quota(Some(5.0), Some(4.0))), &made()).await, []);
-    assert_eq!(judged(&facts(quota(None, None)), &made()).await, []);
-    let unknown = Facts { unknown: vec!["the quota of VPCs: no".to_owned()], ..Facts::default() };
+    says(&judged(&facts(quota(Some(5.0))), &made()).await, Severity::Warning, "the limit is 5, 5 are used, 1 more");
+    assert_eq!(judged(&facts(quota(Some(4.0))), &made()).await, []);
+    assert_eq!(judged(&facts(quota(None)), &made()).await, []);
+    let unknown = Facts { unknown: vec!["the account's quotas: no".to_owned()], ..Facts::default() };
     let found = judged(&unknown, &made()).await;
-    assert_eq!(found, [(Severity::Unknown, "could not tell the quota of VPCs: no".to_owned())]);
+    assert_eq!(found, [(Severity::Unknown, "could not tell the account's quotas: no".to_owned())]);
+    let full = judged(&Facts { log_policies: 10, ..Facts::default() }, &made()).await;
+    says(&full, Severity::Warning, "has 10 resource policies here, and takes no more");
+    assert_eq!(judged(&Facts { log_policies: 9, ..Facts::default() }, &made()).await, []);
 }
 
 #[tokio::test]

@@ -90,7 +90,14 @@ async fn a_refusal_is_told_by_its_code_and_not_tried_again() {
     assert!(matches!(ask(&aws).await.unwrap_err(), AwsError::Incomplete { .. }));
     assert_eq!(aws.count("DescribeVpcs"), 3);
 
+    aws.fail("DescribeVpcs", [Reply::Says(404, format!("<html>{}</html>", "not here ".repeat(1000)))]);
+    let error = ask(&aws).await.unwrap_err();
+    assert!(error.has_code("404") && error.to_string().len() < 1100, "{error}");
+
     let session = aws.session().await;
+    aws.fail("DescribeLogGroups", [Reply::Says(400, "{\"error\": \"no such service\"}".to_owned())]);
+    let error = session.query().json("look", Service::Logs, "DescribeLogGroups", &json!({})).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot look: 400: {\"error\": \"no such service\"}");
     let typed = json!({"__type": "com.amazonaws.logs#ResourceNotFoundException", "message": "none"}).to_string();
     aws.fail("DescribeLogGroups", [Reply::Says(400, typed)]);
     let error = session.query().json("look", Service::Logs, "DescribeLogGroups", &json!({})).await.unwrap_err();

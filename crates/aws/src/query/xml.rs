@@ -71,10 +71,9 @@ impl Element {
         child.or_else(|| self.find(name)).map(|found| found.text.trim()).filter(|text| !text.is_empty())
     }
 
-    /// Code and message of an error: EC2 spells its envelope unlike all others.
-    pub(crate) fn error(&self) -> (String, String) {
-        let word = |name: &str| self.text(name).unwrap_or_default().to_owned();
-        (word("Code"), word("Message"))
+    /// Code and message of an error, if it is one: EC2 spells its envelope unlike all others.
+    pub(crate) fn error(&self) -> Option<(String, String)> {
+        Some((self.text("Code")?.to_owned(), self.text("Message").unwrap_or_default().to_owned()))
     }
 }
 
@@ -104,9 +103,10 @@ mod tests {
         let iam = "<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>no</Message></Error></ErrorResponse>";
         assert_eq!(
             Element::parse(ec2).unwrap().error(),
-            ("InvalidVpcID.NotFound".to_owned(), "The \"vpc-1\" é".to_owned())
+            Some(("InvalidVpcID.NotFound".to_owned(), "The \"vpc-1\" é".to_owned()))
         );
-        assert_eq!(Element::parse(iam).unwrap().error().0, "NoSuchEntity");
+        assert_eq!(Element::parse(iam).unwrap().error().unwrap().0, "NoSuchEntity");
+        assert_eq!(Element::parse("<html><body>bad gateway</body></html>").unwrap().error(), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Credentials, and in words why there are none.
 
+use std::error::Error;
 use std::time::Duration;
 
 use aws_config::profile::ProfileSet;
@@ -86,7 +87,9 @@ struct Facts {
 impl Facts {
     /// Why there are none: pure. `profiles` are those that are in the files.
     fn explain(&self, error: &CredentialsError, profiles: &[String]) -> AwsError {
-        let reason = innermost(error);
+        // When no place has any, the SDK's words are the list of the places, which is told anyway.
+        let is_list = |cause: &&(dyn Error + 'static)| cause.to_string().lines().count() > 1;
+        let reason = if chain(error).iter().any(is_list) { "none found".to_owned() } else { innermost(error) };
         let profile = self.profile.clone().unwrap_or_else(|| "default".to_owned());
         // A network that is down says nothing about the credentials.
         if chain(error).iter().any(|cause| cause.to_string() == "dispatch failure") {
@@ -199,6 +202,9 @@ mod tests {
         assert!(words(Some("acne"), &[]).contains("there is no profile `acne`, nor any other"));
         assert!(words(Some("acme"), &profiles[..]).contains("instance metadata is off"));
         assert!(words(None, &profiles[..]).contains("instance metadata is off"));
+        let list = CredentialsError::not_loaded("no credentials found in chain. Attempted:\n    Environment: not set");
+        let told = facts(None).explain(&list, &profiles).to_string();
+        assert!(told.starts_with("no AWS credentials: none found; tried environment, profile `default`"), "{told}");
         let login = Facts { has_login: true, ..facts(Some("acme")) };
         assert!(login.explain(&error, &profiles).to_string().contains("hint: aws login --profile acme"));
     }

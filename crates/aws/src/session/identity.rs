@@ -100,6 +100,12 @@ struct Names {
 
 /// Reads a caller's ARN: pure.
 fn names(arn: &str) -> Names {
+    let Names { who, owner, is_sso } = spelled(arn);
+    // The one character that a name may have and a tag may not.
+    Names { who, owner: owner.replace(',', "_"), is_sso }
+}
+
+fn spelled(arn: &str) -> Names {
     let resource = arn.splitn(6, ':').nth(5).unwrap_or(arn);
     let last = resource.rsplit('/').next().unwrap_or(resource).to_owned();
     let Some(assumed) = resource.strip_prefix("assumed-role/") else {
@@ -133,6 +139,7 @@ mod tests {
         );
         check("arn:aws:sts::123456789012:assumed-role/ci/run-17", "ci/run-17", "ci", false);
         check("arn:aws:sts::123456789012:federated-user/bob", "bob", "bob", false);
+        check("arn:aws:iam::123456789012:user/doe,jane", "doe,jane", "doe_jane", false);
         check("nonsense", "nonsense", "nonsense", false);
     }
 }

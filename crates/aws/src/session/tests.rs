@@ -61,6 +61,11 @@ async fn every_way_that_credentials_are_wrong_has_its_own_words() {
     assert!(matches!(error, AwsError::UnknownKeys { .. }), "{error}");
     let error = opened("SignatureDoesNotMatch", "The request signature we calculated does not match").await;
     assert!(matches!(error, AwsError::UnknownKeys { .. }), "{error}");
+    // What was signed follows, and with it the token of a session.
+    let words = "The request signature we calculated does not match\n\nThe Canonical String for this request should have \
+                 been\n'POST\nx-amz-security-token:FwoGZXIvYXdzEHMaD";
+    let error = opened("SignatureDoesNotMatch", words).await;
+    assert!(matches!(error, AwsError::UnknownKeys { .. }) && !error.to_string().contains("FwoG"), "{error}");
     let words = "Signature expired: 20261126T100000Z is now earlier than 20261126T101500Z (20261126T102000Z - 5 min.)";
     let error = opened("SignatureDoesNotMatch", words).await;
     assert!(matches!(error, AwsError::Clock { .. }), "{error}");

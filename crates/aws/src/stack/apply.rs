@@ -125,7 +125,7 @@ impl Work<'_> {
             .client_request_token(change_set::token());
         let reply = match call.send().await.map_err(|error| refused("make the stack", self.session.endpoint(), error)) {
             // Somebody else was a moment earlier: watch theirs.
-            Err(error) if error.has_code("AlreadyExistsException") => return Ok(Step::Again),
+            Err(error) if error.has_code("AlreadyExistsException") => return Ok(self.look_again().await),
             reply => reply?,
         };
         let stack_id = reply.stack_id().unwrap_or(&self.wanted.name).to_owned();
@@ -137,7 +137,7 @@ impl Work<'_> {
 
     async fn update(&mut self, stack: &StackView) -> Result<Step, AwsError> {
         let change_set = match ChangeSet::make(self.session, stack, self.wanted, self.run).await {
-            Err(error) if is_busy(&error) => return Ok(Step::Again),
+            Err(error) if is_busy(&error) => return Ok(self.look_again().await),
             change_set => change_set?,
         };
         if let Some(what) = self.forbidden(&change_set, stack) {
@@ -151,12 +151,18 @@ impl Work<'_> {
         }
         let watch = Watch::prepare(self.session, self.run, stack).await?;
         match change_set.execute(self.session).await {
-            Err(error) if is_busy(&error) => return Ok(Step::Again),
+            Err(error) if is_busy(&error) => return Ok(self.look_again().await),
             executed => executed?,
         }
         self.run.emit(PlaceEvent::Began { doing: Doing::Update, stack_id: stack.id.clone() });
         let watched = self.watched(watch).await?;
         self.finish(watched, Change::Updated).await
+    }
+
+    /// Not at once: what somebody else began a moment ago does not show everywhere yet.
+    async fn look_again(&self) -> Step {
+        self.run.pause(self.run.pace.poll).await;
+        Step::Again
     }
 
     /// What was asked for by ourselves is known to be what is wanted.

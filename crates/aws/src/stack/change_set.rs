@@ -19,10 +19,17 @@ const MAX_PAGES: usize = 50;
 #[derive(Debug)]
 pub(super) struct ChangeSet {
     /// None where nothing had to be asked.
-    id: Option<String>,
+    id: Option<Id>,
     pub(super) changes: Vec<PlannedChange>,
     /// Whether there is anything to execute.
     pub(super) is_empty: bool,
+}
+
+/// Which one: IAM compares the stack, which the ARN of a change set does not tell.
+#[derive(Debug, Clone)]
+struct Id {
+    arn: String,
+    stack_id: String,
 }
 
 impl ChangeSet {
@@ -52,7 +59,7 @@ impl ChangeSet {
             .capabilities(Capability::CapabilityNamedIam);
         let reply = call.send().await.map_err(|error| refused(DOING, session.endpoint(), error))?;
         let missing = || AwsError::Incomplete { doing: DOING.to_owned(), missing: "the change set's id".to_owned() };
-        let id = reply.id().ok_or_else(missing)?.to_owned();
+        let id = Id { arn: reply.id().ok_or_else(missing)?.to_owned(), stack_id: stack.id.clone() };
         let made = Self::wait(session, &id, run).await;
         if made.is_err() {
             // What cannot be used should not stay; why it cannot is the news.
@@ -61,7 +68,7 @@ impl ChangeSet {
         made
     }
 
-    async fn wait(session: &Session, id: &str, run: &PlaceRun) -> Result<Self, AwsError> {
+    async fn wait(session: &Session, id: &Id, run: &PlaceRun) -> Result<Self, AwsError> {
         const DOING: &str = "read what would change";
         let began = source::mono();
         let mut unanswered = false;
@@ -79,7 +86,7 @@ impl ChangeSet {
                 Ok(page) => match page.status {
                     ChangeSetStatus::CreateComplete => return Self::whole(session, id, page).await,
                     ChangeSetStatus::Failed if NOTHING.iter().any(|words| page.reason.contains(words)) => {
-                        return Ok(Self { id: Some(id.to_owned()), changes: Vec::new(), is_empty: true });
+                        return Ok(Self { id: Some(id.clone()), changes: Vec::new(), is_empty: true });
                     }
                     ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress => {}
                     other => {
@@ -99,20 +106,20 @@ impl ChangeSet {
         }
     }
 
-    async fn whole(session: &Session, id: &str, mut page: Page) -> Result<Self, AwsError> {
+    async fn whole(session: &Session, id: &Id, mut page: Page) -> Result<Self, AwsError> {
         let mut changes = Vec::new();
         for _ in 0..MAX_PAGES {
             changes.extend(page.changes.iter().filter_map(Change::resource_change).map(planned));
             let Some(token) = page.next else { break };
             page = read(session, id, Some(token)).await?;
         }
-        Ok(Self { id: Some(id.to_owned()), is_empty: false, changes })
+        Ok(Self { id: Some(id.clone()), is_empty: false, changes })
     }
 
     /// Lets it happen.
     pub(super) async fn execute(&self, session: &Session) -> Result<(), AwsError> {
         let Some(id) = &self.id else { return Ok(()) };
-        let call = session.cloudformation().execute_change_set().change_set_name(id);
+        let call = session.cloudformation().execute_change_set().change_set_name(&id.arn).stack_name(&id.stack_id);
         let reply = call.client_request_token(token()).send().await;
         reply.map_err(|error| refused("change the stack", session.endpoint(), error))?;
         Ok(())
@@ -137,9 +144,9 @@ async fn is_as_wanted(session: &Session, stack: &StackView, wanted: &Wanted) -> 
     reply.is_ok_and(|reply| reply.template_body() == Some(wanted.template.as_str()))
 }
 
-async fn delete(session: &Session, id: &str) -> Result<(), AwsError> {
-    let reply = session.cloudformation().delete_change_set().change_set_name(id).send().await;
-    reply.map_err(|error| refused("delete the change set", session.endpoint(), error))?;
+async fn delete(session: &Session, id: &Id) -> Result<(), AwsError> {
+    let call = session.cloudformation().delete_change_set().change_set_name(&id.arn).stack_name(&id.stack_id);
+    call.send().await.map_err(|error| refused("delete the change set", session.endpoint(), error))?;
     Ok(())
 }
 
@@ -150,9 +157,13 @@ struct Page {
     next: Option<String>,
 }
 
-async fn read(session: &Session, id: &str, token: Option<String>) -> Result<Page, AwsError> {
-    let call = session.cloudformation().describe_change_set().change_set_name(id).set_next_token(token);
-    let reply = call.send().await.map_err(|error| refused("read what would change", session.endpoint(), error))?;
+async fn read(session: &Session, id: &Id, token: Option<String>) -> Result<Page, AwsError> {
+    let call = session.cloudformation().describe_change_set().change_set_name(&id.arn).stack_name(&id.stack_id);
+    let reply = call
+        .set_next_token(token)
+        .send()
+        .await
+        .map_err(|error| refused("read what would change", session.endpoint(), error))?;
     Ok(Page {
         status: reply.status.unwrap_or(ChangeSetStatus::CreatePending),
         reason: reply.status_reason.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! What was changed behind CloudFormation's back, as far as it can tell.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_cloudformation::types::{StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus};
 use gimmetime_clock::source;
@@ -11,6 +12,9 @@ use crate::stack::{PlaceRun, StackView, resources};
 
 /// Pages of 100 that are read at most; a stack has at most 500 resources.
 const MAX_PAGES: usize = 10;
+
+/// How long CloudFormation may compare: a plan without what drifted is still a plan.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What was changed behind CloudFormation's back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +54,7 @@ pub(super) async fn detect(session: &Session, stack: &StackView, run: &PlaceRun)
             // A detection that failed may still know about some.
             _ => break,
         }
-        if run.cancel.is_cancelled() || run.pace.patience <= source::mono().since(began) {
+        if run.cancel.is_cancelled() || PATIENCE <= source::mono().since(began) {
             return None;
         }
         run.pause(run.pace.poll).await;

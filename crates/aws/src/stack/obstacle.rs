@@ -162,17 +162,23 @@ struct Holder {
 }
 
 async fn holders(session: &Session, kind: &str, id: &str) -> Result<Vec<Holder>, AwsError> {
+    // An attachment's id is no VPC's: `igw-…|vpc-…`.
+    let id = id.rsplit('|').next().unwrap_or(id);
     let filter = match kind {
         "AWS::EC2::Subnet" => "subnet-id",
         "AWS::EC2::SecurityGroup" => "group-id",
         _ => "vpc-id",
     };
-    // An attachment's id is no VPC's: `igw-…|vpc-…`.
-    let id = id.rsplit('|').next().unwrap_or(id);
+    // Looked at here too: a command that removes somebody else's interface must not be told.
+    let is_in = |one: &&Element| match kind {
+        "AWS::EC2::Subnet" => one.text("subnetId") == Some(id),
+        "AWS::EC2::SecurityGroup" => one.list("groupSet").iter().any(|group| group.text("groupId") == Some(id)),
+        _ => one.text("vpcId") == Some(id),
+    };
     let parameters = [("Filter.1.Name", filter), ("Filter.1.Value.1", id)];
     let doing = "look at network interfaces";
     let reply = session.query().form(doing, Service::Ec2, "DescribeNetworkInterfaces", &parameters).await?;
-    Ok(reply.list("networkInterfaceSet").iter().map(holder).collect())
+    Ok(reply.list("networkInterfaceSet").iter().filter(is_in).map(holder).collect())
 }
 
 /// Whose an interface is: pure. AWS writes it into the description.

@@ -148,7 +148,7 @@ pub(super) fn values(spec: &PlaceSpec, wiring: &Wiring) -> Values {
         .text("repository", &repository(spec))
         .text("event-log-group", &event_log_group(spec))
         .yaml("event-retention", MEMORY_DAYS.to_string())
-        .text("event-policy", &named("event-memory"))
+        .text("event-policy", &event_policy_name(name))
 }
 
 fn wiring_cidr(spec: &PlaceSpec) -> &str {
@@ -166,6 +166,11 @@ fn log_group(spec: &PlaceSpec) -> String {
 /// The log group of the memory of events.
 fn event_log_group(spec: &PlaceSpec) -> String {
     format!("/aws/events/gimmetime/{}", spec.name)
+}
+
+/// The policy by which events reach that log group.
+pub(crate) fn event_policy_name(name: &str) -> String {
+    format!("{name}-event-memory")
 }
 
 /// The repository: names there have small letters only.

@@ -1,0 +1,74 @@
+//! What an account has, told by whoever overlooks what was asked for: only what bears our label is ours.
+
+use serde_json::json;
+
+use super::*;
+use crate::testing::cloud::nothing;
+use crate::testing::{Asked, Aws, Reply, ec2, xml};
+
+/// Three of a kind: without tags, of a place whose name begins alike, and ours.
+fn three(list: &str, id: &str) -> String {
+    let one = |what: &str, tags: &str| format!("<item><{id}>{what}</{id}><tagSet>{tags}</tagSet></item>");
+    let label = |name: &str| format!("<item><key>gimmetime:name</key><value>{name}</value></item>");
+    let own = "<item><key>team</key><value>web</value></item>";
+    format!("<{list}>{}{}{}</{list}>", one("strange", own), one("other", &label("web-2")), one("ours", &label("web")))
+}
+
+/// Balancers and target groups, which have their tags elsewhere.
+fn two(action: &str, list: &str, id: &str) -> Reply {
+    xml(action, &format!("<{list}><member><{id}>strange</{id}></member><member><{id}>ours</{id}></member></{list}>"))
+}
+
+fn account(asked: &Asked) -> Option<Reply> {
+    let mut kinds = by_tag::NETWORK.iter().map(by_tag::NetworkKind::spelling);
+    if let Some([action, list, id]) = kinds.find(|[action, ..]| *action == asked.action) {
+        return Some(ec2(action, &three(list, id)));
+    }
+    let tagged =
+        |name: &str, arn: &str| json!({"ResourceARN": arn, "Tags": [{"Key": "gimmetime:name", "Value": name}]});
+    Some(match asked.action.as_str() {
+        "DescribeLoadBalancers" => two(&asked.action, "LoadBalancers", "LoadBalancerArn"),
+        "DescribeTargetGroups" => two(&asked.action, "TargetGroups", "TargetGroupArn"),
+        "DescribeTags" => xml(
+            "DescribeTags",
+            "<TagDescriptions><member><ResourceArn>strange</ResourceArn><Tags/></member><member><ResourceArn>ours</ResourceArn>\
+             <Tags><member><Key>gimmetime:name</Key><Value>web</Value></member></Tags></member></TagDescriptions>",
+        ),
+        "ListRoles" => xml("ListRoles", "<Roles><member><RoleName>web-strange</RoleName></member></Roles>"),
+        "ListRoleTags" => xml("ListRoleTags", "<Tags/>"),
+        "GetResources" => crate::testing::json(&json!({"ResourceTagMappingList": [
+            tagged("web-2", "arn:aws:sns:eu-west-1:1:strange"), tagged("web", "arn:aws:sns:eu-west-1:1:ours"),
+        ]})),
+        "DescribeLogGroups" => crate::testing::json(&json!({"logGroups": [{"logGroupName": "/gimmetime/web-2"}]})),
+        "DescribeResourcePolicies" => crate::testing::json(&if asked.body.contains("nextToken") {
+            json!({"resourcePolicies": [{"policyName": "web-event-memory"}]})
+        } else {
+            json!({"resourcePolicies": [{"policyName": "web-2-event-memory"}], "nextToken": "2"})
+        }),
+        "DescribeClusters" => crate::testing::json(&json!({"clusters": []})),
+        "ListTaskDefinitions" => {
+            crate::testing::json(&json!({"taskDefinitionArns": ["arn:x:task-definition/web-2:1"]}))
+        }
+        "DescribeRepositories" => crate::testing::json(&json!({"repositories": []})),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn only_what_bears_our_label_or_our_name_is_left_whatever_a_filter_lets_through() {
+    let aws = Aws::start(nothing().serve(account)).await;
+    let found = inventory(&aws.session().await, "web").await.unwrap();
+    assert_eq!(found.unsure, Vec::<String>::new());
+    let of_network = by_tag::NETWORK.len();
+    assert_eq!(found.left.iter().filter(|item| item.id == "ours").count(), of_network + 2, "{:?}", found.left);
+    let others: Vec<&str> = found.left.iter().map(|item| item.id.as_str()).filter(|id| *id != "ours").collect();
+    assert_eq!(others, ["web-event-memory", "arn:aws:sns:eu-west-1:1:ours"]);
+}
+
+#[tokio::test]
+async fn an_inventory_that_could_not_look_everywhere_proves_nothing() {
+    let aws = Aws::start(nothing().serve(|_| None)).await;
+    let found = inventory(&aws.session().await, "web").await.unwrap();
+    assert!(found.left.is_empty() && !found.is_proof_of_absence());
+    assert!(found.unsure.iter().any(|words| words.starts_with("VPCs: ")), "{:?}", found.unsure);
+}
