@@ -3,7 +3,7 @@
 pub(crate) mod args;
 
 mod build;
-mod ecr;
+pub(crate) mod ecr;
 mod list;
 mod push;
 mod reach;
@@ -136,6 +136,9 @@ pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
     let failure = Failure::told(if is_usage { Exit::Unsure } else { exit }, &error.to_string());
     match error {
         RegistryError::NoCredentials { registry, .. } if failure.hint.is_none() => failure.hint(ecr::hint(registry)),
+        RegistryError::Realm(_) if failure.hint.is_none() => {
+            failure.hint("image push and image verify take --token-host HOST, if that host may have it")
+        }
         _ => failure,
     }
 }
