@@ -59,6 +59,14 @@ impl Failure {
         Self { exit: Exit::Unhealthy, ..Self::unsure(words) }
     }
 
+    /// What another room says: its lines that begin with `hint: ` are what to do next.
+    pub(crate) fn told(exit: Exit, words: &str) -> Self {
+        let mut parts = words.split("\nhint: ");
+        let what = parts.next().unwrap_or_default().to_owned();
+        let hints: Vec<&str> = parts.collect();
+        Self { exit, words: what, hint: (!hints.is_empty()).then(|| hints.join("\n")) }
+    }
+
     /// Says what to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -75,16 +83,12 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl From<gimmetime_ops::OpsError> for Failure {
-    /// The last line of such an error may be a hint. A denied action is named, with the statement that would allow it.
+    /// A denied action is named, with the statement that would allow it.
     fn from(error: gimmetime_ops::OpsError) -> Self {
         use gimmetime_ops::OpsError;
         let words = match &error {
             OpsError::Denied { doing, message } => Denied::read(doing, message).to_string(),
             error => error.to_string(),
-        };
-        let (words, hint) = match words.split_once("\nhint: ") {
-            Some((words, hint)) => (words.to_owned(), Some(hint.to_owned())),
-            None => (words, None),
         };
         let exit = match error {
             OpsError::NotUp { .. }
@@ -94,7 +98,7 @@ impl From<gimmetime_ops::OpsError> for Failure {
             | OpsError::NoSuchRelease { .. } => Exit::Unsure,
             _ => Exit::Failed,
         };
-        Self { exit, words, hint }
+        Self::told(exit, &words)
     }
 }
 
