@@ -151,12 +151,15 @@ fn parsed(repository: &str) -> Result<Reference, Failure> {
     repository.parse().map_err(|error| Failure::failed(format!("the place's repository `{repository}`: {error}")))
 }
 
-/// How a registry is reached. The session's own is given a password by AWS, and none that is meant for another.
+/// How a registry is reached. The session's own is given a password by AWS, and none that is meant for another. One that
+/// stands in for it on this machine (`--registry`) is offered that password, too.
 fn access(context: &Context, session: &Session, reference: &Reference) -> Result<Access, Failure> {
     let host = &reference.host;
     let own = ecr::provider_of(session, host);
     let is_own = own.is_some();
-    let provider = own.or_else(|| ecr::provider(host, context));
+    let stands_in = context.common.registry.as_ref().is_some_and(|named| named.host == *host);
+    let of_stand_in = || ecr::provider_of_loopback(session, host).filter(|_| stands_in);
+    let provider = own.or_else(|| ecr::provider(host, context)).or_else(of_stand_in);
     let mut access = image::access(reference, &context.environment, provider)?;
     if is_own {
         access.credentials.given = None;

@@ -1,5 +1,7 @@
 //! Amazon's private registries: told by their host, reached with a password that AWS hands out for some hours.
 
+use std::net::IpAddr;
+
 use gimmetime_aws::{AwsError, RegistryLogin, Session, SessionSpec};
 use gimmetime_registry::{Credential, Provider};
 use tokio::runtime::Handle;
@@ -61,6 +63,19 @@ pub(crate) fn provider_of(session: &Session, host: &str) -> Option<Provider> {
     is_own.then(|| asking(async move || session.ecr_login().await))
 }
 
+/// The same for a registry on this machine: a tunnel to AWS, or an emulation of it. The password does not leave the machine.
+pub(crate) fn provider_of_loopback(session: &Session, host: &str) -> Option<Provider> {
+    let session = session.clone();
+    is_loopback(host).then(|| asking(async move || session.ecr_login().await))
+}
+
+/// Whether a registry's `HOST` or `HOST:PORT` is this machine itself.
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn asking(login: impl AsyncFn() -> Result<RegistryLogin, AwsError> + Send + Sync + 'static) -> Provider {
     let runtime = Handle::current();
     Provider::new("AWS", move || {
@@ -108,6 +123,17 @@ mod tests {
             one_line("no credentials:\n  none\n  here\nhint: export AWS_PROFILE=NAME"),
             "no credentials: none here"
         );
+    }
+
+    #[test]
+    fn this_machine_is_told_by_its_name_and_addresses() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:4566", "127.8.0.1", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example.com", "10.0.0.1:5000", "127.0.0.1.example.com:80", "[::2]:5000", "example.com"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]
