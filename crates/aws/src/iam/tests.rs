@@ -422,6 +422,9 @@ fn a_github_workflow_deploys_from_one_branch_of_one_repository() {
     assert_eq!(trust(0)["Principal"]["Federated"], json!({"Ref": "GitHub"}));
     assert_eq!(trust(1)["Principal"]["Federated"], arn);
     assert!(read[1]["Resources"]["GitHub"].is_null());
+    // With the label of the place it would be counted as left when that goes.
+    let tags = &read[0]["Resources"]["DeployRole"]["Properties"]["Tags"];
+    assert_eq!(*tags, json!([{"Key": "gimmetime:deploys", "Value": "gimmetime"}]));
     let policy = &read[0]["Resources"]["DeployRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
     assert_eq!(*policy, json!(statements(Level::Deploy, &scope())));
     // The limit of a role's own policies, all together.
