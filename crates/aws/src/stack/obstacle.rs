@@ -194,12 +194,11 @@ fn holder(interface: &Element) -> Holder {
             hint: Some(format!("aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {endpoint}")),
         };
     }
-    if let Some(balancer) = description.strip_prefix("ELB ") {
-        let words = format!("{id} of load balancer {balancer}; it goes by itself within minutes");
-        return Holder { words, goes_by_itself: true, hint: None };
-    }
-    if description.contains(":ecs:") || requester.contains("ecs") {
-        let words = format!("{id} of an ECS task; it goes by itself within minutes");
+    let passing = [("ELB ", "load balancer"), ("Interface for NAT Gateway ", "NAT gateway")];
+    let of = passing.iter().find_map(|(begin, what)| Some(format!("{what} {}", description.strip_prefix(begin)?)));
+    let is_task = description.contains(":ecs:") || requester.contains("ecs");
+    if let Some(of) = of.or_else(|| is_task.then(|| "an ECS task".to_owned())) {
+        let words = format!("{id} of {of}; it goes by itself within minutes");
         return Holder { words, goes_by_itself: true, hint: None };
     }
     let described = if description.is_empty() { "without a description" } else { description };
@@ -280,6 +279,7 @@ mod tests {
         assert!(!guardduty.goes_by_itself);
         assert_eq!(guardduty.hint.as_deref(), Some("aws ec2 delete-vpc-endpoints --vpc-endpoint-ids vpce-0a1"));
         assert!(interface("ELB app/web/123", "amazon-elb").goes_by_itself);
+        assert!(interface("Interface for NAT Gateway nat-1", "123").goes_by_itself);
         assert!(interface("arn:aws:ecs:eu-west-1:1:attachment/2", "123").goes_by_itself);
         let other = interface("my database", "AIDA");
         assert!(!other.goes_by_itself && other.words.contains("my database") && other.words.contains("AIDA"));
