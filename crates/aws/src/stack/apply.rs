@@ -149,7 +149,7 @@ impl Work<'_> {
             protection::set(self.session, stack, self.wanted.protect).await?;
             return Ok(Step::Done(self.applied(stack)));
         }
-        let watch = Watch::prepare(self.session, self.run, stack).await?;
+        let watch = Watch::prepare(self.session, self.run, stack).await?.until_whole();
         match change_set.execute(self.session).await {
             Err(error) if is_busy(&error) => return Ok(self.look_again().await),
             executed => executed?,
@@ -190,6 +190,11 @@ impl Work<'_> {
 
     async fn attach(&mut self, stack: &StackView) -> Result<Step, AwsError> {
         self.run.emit(PlaceEvent::Attached { state: stack.state.clone() });
+        if stack.state == StackState::UpdateCleanupInProgress
+            && change_set::is_as_wanted(self.session, stack, self.wanted).await
+        {
+            return Ok(Step::Done(self.applied(stack)));
+        }
         let watch = Watch::attach(self.session, self.run, stack);
         if stack.state == StackState::DeleteInProgress {
             return self.gone(watch).await;
@@ -289,7 +294,8 @@ fn is_busy(error: &AwsError) -> bool {
 
 /// Whether an operation ended as it was meant to.
 fn is_done(state: &StackState) -> bool {
-    matches!(state, StackState::CreateComplete | StackState::UpdateComplete | StackState::ImportComplete)
+    use StackState as S;
+    matches!(state, S::CreateComplete | S::UpdateComplete | S::UpdateCleanupInProgress | S::ImportComplete)
 }
 
 /// Whether a second try may do.

@@ -193,7 +193,28 @@ async fn nothing_is_changed_where_nothing_differs() {
 }
 
 #[tokio::test]
-async fn an_update_waits_until_the_old_is_cleaned_up_and_keeps_the_owner() {
+async fn the_tasks_of_a_subnet_that_goes_are_not_waited_for_by_those_who_move_them() {
+    let cleaning = || look("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", &[("Subnet", SUBNET, "DELETE_IN_PROGRESS", "")]);
+    let begun = look("UPDATE_IN_PROGRESS", &[stack_event("UPDATE_IN_PROGRESS")]);
+    let cloud = stack("CREATE_COMPLETE").changes(&[&change("Remove", "Subnet", SUBNET, "")]);
+    let aws = serve(cloud.then("ExecuteChangeSet", vec![begun, cleaning()])).await;
+    let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
+    assert_eq!(applied.change, Change::Updated);
+
+    // The same command again, after it was interrupted there.
+    let mut cloud = stack("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS").underway(vec![cleaning()]);
+    cloud.tags.push(("team".to_owned(), "time".to_owned()));
+    let text = |asked: &Asked| {
+        let body = format!("<TemplateBody>{}</TemplateBody>", wanted().template);
+        (asked.action == "GetTemplate").then(|| xml("GetTemplate", &body))
+    };
+    let aws = Aws::start(cloud.serve(text)).await;
+    let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
+    assert_eq!((applied.change, aws.count("CreateChangeSet")), (Change::Unchanged, 0));
+}
+
+#[tokio::test]
+async fn an_update_keeps_the_owner() {
     let modify = change("Modify", "Subnet", SUBNET, "False");
     let cloud = stack("CREATE_COMPLETE").changes(&[&modify]).then("ExecuteChangeSet", updated());
     let aws = serve(cloud).await;

@@ -43,6 +43,8 @@ pub(super) struct Watch<'a> {
     removed: usize,
     has_begun: bool,
     is_rolling_back: bool,
+    /// The states that are waited for.
+    is_enough: fn(&StackState) -> bool,
     state: StackState,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Watch<'a> {
             removed: 0,
             has_begun: true,
             is_rolling_back: false,
+            is_enough: |state| !state.is_in_progress(),
             state: stack.state.clone(),
         }
     }
@@ -88,8 +91,14 @@ impl<'a> Watch<'a> {
             removed: 0,
             has_begun: false,
             is_rolling_back: false,
+            is_enough: |state| !state.is_in_progress(),
             state: StackState::CreateInProgress,
         }
+    }
+
+    /// Does not wait until what was replaced is gone: what runs in the place may hold it, and moves only after us.
+    pub(super) fn until_whole(self) -> Self {
+        Self { is_enough: |state| state.is_whole() || !state.is_in_progress(), ..self }
     }
 
     /// Waits until nothing is in progress any more.
@@ -107,7 +116,7 @@ impl<'a> Watch<'a> {
                     unanswered = None;
                     looks += 1;
                     let is_believed = self.has_begun || LOOKS_UNTIL_BELIEVED <= looks;
-                    if is_believed && stack.as_ref().is_none_or(|stack| !stack.state.is_in_progress()) {
+                    if is_believed && stack.as_ref().is_none_or(|stack| (self.is_enough)(&stack.state)) {
                         return Ok(Seen::Settled(stack));
                     }
                 }
