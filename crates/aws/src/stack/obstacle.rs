@@ -178,7 +178,36 @@ async fn holders(session: &Session, kind: &str, id: &str) -> Result<Vec<Holder>,
     let parameters = [("Filter.1.Name", filter), ("Filter.1.Value.1", id)];
     let doing = "look at network interfaces";
     let reply = session.query().form(doing, Service::Ec2, "DescribeNetworkInterfaces", &parameters).await?;
-    Ok(reply.list("networkInterfaceSet").iter().filter(is_in).map(holder).collect())
+    let interfaces: Vec<Holder> = reply.list("networkInterfaceSet").iter().filter(is_in).map(holder).collect();
+    if interfaces.is_empty() && kind == "AWS::EC2::VPC" { strangers(session, id).await } else { Ok(interfaces) }
+}
+
+/// What is in a VPC although the stack removed all that it had made there: a group of `GuardDuty`, what somebody added, what an
+/// earlier change left behind.
+async fn strangers(session: &Session, vpc: &str) -> Result<Vec<Holder>, AwsError> {
+    const KINDS: [[&str; 5]; 2] = [
+        ["DescribeSubnets", "subnetSet", "subnetId", "subnet", "delete-subnet --subnet-id"],
+        [
+            "DescribeSecurityGroups",
+            "securityGroupInfo",
+            "groupId",
+            "security group",
+            "delete-security-group --group-id",
+        ],
+    ];
+    let mut found = Vec::new();
+    for [action, list, id, what, command] in KINDS {
+        let parameters = [("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", vpc)];
+        let reply = session.query().form("look into the VPC", Service::Ec2, action, &parameters).await?;
+        // Each VPC has a group of that name, which goes with it.
+        let is_strange = |one: &&Element| one.text("vpcId") == Some(vpc) && one.text("groupName") != Some("default");
+        found.extend(reply.list(list).iter().filter(is_strange).filter_map(|one| one.text(id)).map(|id| Holder {
+            words: format!("{what} {id}, which is not the stack's"),
+            goes_by_itself: false,
+            hint: Some(format!("aws ec2 {command} {id}")),
+        }));
+    }
+    Ok(found)
 }
 
 /// Whose an interface is: pure. AWS writes it into the description.

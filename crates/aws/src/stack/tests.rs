@@ -710,6 +710,34 @@ async fn what_holds_the_network_is_named_with_its_owner_and_the_command_that_rem
 }
 
 #[tokio::test]
+async fn what_is_in_a_vpc_beside_the_stack_is_named() {
+    let reason = "The vpc 'physical-id' has dependencies and cannot be deleted.";
+    let cloud = stack("CREATE_COMPLETE").then("DeleteStack", delete_failed("Vpc", "AWS::EC2::VPC", reason));
+    let aws = Aws::start(cloud.serve(|asked| {
+        let group = |id: &str, vpc: &str, name: &str| {
+            format!("<item><groupId>{id}</groupId><vpcId>{vpc}</vpcId><groupName>{name}</groupName></item>")
+        };
+        Some(match asked.action.as_str() {
+            "DescribeNetworkInterfaces" => ec2(&asked.action, "<networkInterfaceSet/>"),
+            "DescribeSubnets" => ec2(&asked.action, "<subnetSet/>"),
+            "DescribeSecurityGroups" => {
+                let groups =
+                    [group("sg-1", "physical-id", "default"), group("sg-2", "physical-id", "GuardDutyManaged")];
+                let groups = groups.concat() + &group("sg-3", "vpc-2", "another VPC's");
+                ec2(&asked.action, &format!("<securityGroupInfo>{groups}</securityGroupInfo>"))
+            }
+            _ => return None,
+        })
+    }))
+    .await;
+    let text = destroy(&aws.session().await, "web", &run().0).await.unwrap_err().to_string();
+    assert!(text.contains("held by security group sg-2, which is not the stack's"), "{text}");
+    assert!(text.contains("hint: aws ec2 delete-security-group --group-id sg-2"), "{text}");
+    assert!(!text.contains("sg-1") && !text.contains("sg-3"), "{text}");
+    assert_eq!(aws.count("DeleteStack"), 1);
+}
+
+#[tokio::test]
 async fn interfaces_that_go_by_themselves_are_waited_for() {
     let reason = "The subnet 'subnet-1' has dependencies and cannot be deleted.";
     let cloud = stack("CREATE_COMPLETE")
