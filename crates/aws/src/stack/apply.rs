@@ -27,6 +27,9 @@ const PASSING_FAILURES: [&str; 5] = [
     "service linked role exists",
 ];
 
+/// Codes of a change that came too late.
+const OTHERS_WERE_EARLIER: [&str; 3] = ["OperationInProgressException", "ChangeSetNotFound", "InvalidChangeSetStatus"];
+
 /// A stack that is as it shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
@@ -286,10 +289,11 @@ impl Work<'_> {
     }
 }
 
-/// Whether CloudFormation refuses because something is in progress: two people at once, or a state read too late.
+/// Whether CloudFormation refuses because something is in progress: two people at once, or a state read too late. Who
+/// changes a stack makes all other change sets of it obsolete, and then they are gone.
 fn is_busy(error: &AwsError) -> bool {
     error.refusal().is_some_and(|words| words.contains("_IN_PROGRESS"))
-        || error.has_code("OperationInProgressException")
+        || OTHERS_WERE_EARLIER.iter().any(|code| error.has_code(code))
 }
 
 /// Whether an operation ended as it was meant to.

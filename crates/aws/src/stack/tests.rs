@@ -382,13 +382,18 @@ async fn what_is_in_progress_is_attached_to_and_then_compared() {
 
 #[tokio::test]
 async fn somebody_who_was_a_moment_earlier_is_attached_to() {
-    let modify = change("Modify", "Subnet", SUBNET, "False");
-    let cloud = stack("UPDATE_COMPLETE").changes(&[&modify]).changes(&[]);
-    let aws = serve(cloud.then("ExecuteChangeSet", updated())).await;
-    let words = "ChangeSet [x] cannot be executed in its current status of a stack in UPDATE_IN_PROGRESS";
-    aws.fail("ExecuteChangeSet", [refuse("cloudformation", "InvalidChangeSetStatus", words)]);
-    let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
-    assert_eq!(applied.change, Change::Unchanged);
+    for (code, words) in [
+        ("ValidationError", "Stack:arn is in UPDATE_IN_PROGRESS state and can not be updated."),
+        ("InvalidChangeSetStatus", "ChangeSet [x] cannot be executed in its current execution status of [OBSOLETE]"),
+        ("ChangeSetNotFound", "ChangeSet [x] does not exist"),
+    ] {
+        let modify = change("Modify", "Subnet", SUBNET, "False");
+        let cloud = stack("UPDATE_COMPLETE").changes(&[&modify]).changes(&[]);
+        let aws = serve(cloud.then("ExecuteChangeSet", updated())).await;
+        aws.fail("ExecuteChangeSet", [refuse("cloudformation", code, words)]);
+        let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
+        assert_eq!(applied.change, Change::Unchanged, "{code}");
+    }
 }
 
 #[tokio::test]
