@@ -18,13 +18,15 @@ use crate::stack::{Action, Ended, Failure, Goal, PlaceRun, Replacement, StackSta
 
 /// Steps that one call takes at most; the longest honest way is attach, continue, delete, create, retry.
 const MAX_STEPS: usize = 10;
-/// What fails only because a role is seconds old, or was made by ECS itself a moment ago: once more may do.
-const PASSING_FAILURES: [&str; 5] = [
+/// What fails only because a role is seconds old, or was made by ECS itself a moment ago, or because the account is busy:
+/// once more may do.
+const PASSING_FAILURES: [&str; 6] = [
     "Unable to assume the service linked role",
     "unable to assume the role",
     "not authorized to perform: sts:AssumeRole",
     "Invalid principal in policy",
     "service linked role exists",
+    "Rate exceeded",
 ];
 
 /// Codes of a change that came too late.

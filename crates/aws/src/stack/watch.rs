@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_cloudformation::types::StackEvent;
 use gimmetime_clock::source;
 
+use crate::denied::readable;
 use crate::error::{AwsError, StackError, refused};
 use crate::event::{Doing, PlaceEvent, Progress, ResourceEvent};
 use crate::session::Session;
@@ -236,7 +237,7 @@ impl<'a> Watch<'a> {
         self.has_begun = true;
         self.seen.insert(event.event_id().unwrap_or_default().to_owned());
         let status = event.resource_status().map_or("", |status| status.as_str());
-        let reason = event.resource_status_reason().unwrap_or_default();
+        let reason = readable(event.resource_status_reason().unwrap_or_default());
         if self.is_about_stack(event) {
             if status.ends_with("ROLLBACK_IN_PROGRESS") && !self.is_rolling_back {
                 self.is_rolling_back = true;
@@ -281,7 +282,7 @@ impl<'a> Watch<'a> {
                 logical_id: event.logical_resource_id()?.to_owned(),
                 kind: event.resource_type().unwrap_or_default().to_owned(),
                 physical_id: event.physical_resource_id().map(str::to_owned),
-                reason: reason.to_owned(),
+                reason: readable(reason).to_owned(),
             })
         });
         let mut failed: Vec<FailedResource> = failed.collect();
