@@ -77,7 +77,7 @@ pub(crate) struct Common {
     /// Do not ask: yes to what a terminal would be asked
     #[arg(long, short = 'y', global = true)]
     pub(crate) yes: bool,
-    /// Give up waiting after this long, as 90s or 5m; what was started goes on [default: 10m]
+    /// Give up waiting after this long, as 90s or 5m; what was started goes on [default: 10m; on AWS 30m for tasks, 1h for the stack]
     #[arg(long, global = true, env = "GIMMETIME_TIMEOUT", hide_env = true, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Start the change and return without waiting for it

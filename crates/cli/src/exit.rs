@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use gimmetime_aws::Denied;
+
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -57,6 +59,14 @@ impl Failure {
         Self { exit: Exit::Unhealthy, ..Self::unsure(words) }
     }
 
+    /// What another room says: its lines that begin with `hint: ` are what to do next.
+    pub(crate) fn told(exit: Exit, words: &str) -> Self {
+        let mut parts = words.split("\nhint: ");
+        let what = parts.next().unwrap_or_default().to_owned();
+        let hints: Vec<&str> = parts.collect();
+        Self { exit, words: what, hint: (!hints.is_empty()).then(|| hints.join("\n")) }
+    }
+
     /// Says what to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -73,21 +83,40 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl From<gimmetime_ops::OpsError> for Failure {
-    /// The last line of such an error may be a hint.
+    /// A denied action is named, with the statement that would allow it.
     fn from(error: gimmetime_ops::OpsError) -> Self {
         use gimmetime_ops::OpsError;
-        let words = error.to_string();
-        let (words, hint) = match words.split_once("\nhint: ") {
-            Some((words, hint)) => (words.to_owned(), Some(hint.to_owned())),
-            None => (words, None),
+        let words = match &error {
+            OpsError::Denied { doing, message } => Denied::read(doing, message).to_string(),
+            error => error.to_string(),
         };
         let exit = match error {
             OpsError::NotUp { .. }
             | OpsError::Unreachable { .. }
+            | OpsError::Credentials { .. }
             | OpsError::Busy(_)
             | OpsError::NoSuchRelease { .. } => Exit::Unsure,
             _ => Exit::Failed,
         };
-        Self { exit, words, hint }
+        Self::told(exit, &words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gimmetime_ops::OpsError;
+
+    use super::*;
+
+    #[test]
+    fn a_denied_action_is_named_with_the_statement_that_allows_it() {
+        let message = "User: arn:aws:iam::123456789012:user/bob is not authorized to perform: ecs:UpdateService on resource: \
+                       arn:aws:ecs:eu-west-1:123456789012:service/time/time because no identity-based policy allows it";
+        let denied = OpsError::Denied { doing: "update the service", message: message.to_owned() };
+        let failure = Failure::from(denied);
+        let on = "arn:aws:ecs:eu-west-1:123456789012:service/time/time";
+        assert_eq!(failure.words, format!("not allowed to update the service: ecs:UpdateService on {on} is missing"));
+        assert!(failure.hint.unwrap().starts_with("add this statement to your policy: {"));
+        assert_eq!(failure.exit, Exit::Failed);
     }
 }

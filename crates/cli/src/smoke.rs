@@ -19,7 +19,7 @@ use gimmetime_clock::source;
 use gimmetime_image::Program;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -47,8 +47,8 @@ const CHROOT: [&str; 3] = ["/usr/sbin/chroot", "/usr/bin/chroot", "/sbin/chroot"
 const DEVICES: [(&str, u32); 5] = [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)];
 /// Bytes at the end of its output that are searched for the last line.
 const TAIL: u64 = 4096;
-/// Longest head of a reply that is read.
-const MAX_HEAD: u64 = 4096;
+/// Longest first line of a reply that is read.
+const MAX_LINE: u64 = 4096;
 
 /// A program that keeps the contract.
 #[derive(Debug)]
@@ -217,12 +217,12 @@ impl Trial {
 
     /// The status of its answer, if it is one.
     async fn ask(&self, path: &str) -> Option<u16> {
-        let mut stream = self.connect().await?;
+        let mut stream = BufReader::new(self.connect().await?.take(MAX_LINE));
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
-        stream.write_all(request.as_bytes()).await.ok()?;
+        stream.get_mut().get_mut().write_all(request.as_bytes()).await.ok()?;
         let mut reply = Vec::new();
-        // What was read before an error is a status all the same.
-        let _ = stream.take(MAX_HEAD).read_to_end(&mut reply).await;
+        // Its first line is enough, and some keep the connection open. What was read before an error is a line all the same.
+        let _ = stream.read_until(b'\n', &mut reply).await;
         let reply = String::from_utf8_lossy(&reply);
         reply.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()
     }

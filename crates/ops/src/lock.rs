@@ -13,11 +13,14 @@ use crate::event::Operation;
 use crate::observe;
 use crate::place::{Place, Run};
 use crate::release::tag;
-use crate::snapshot::ServiceView;
+use crate::snapshot::{DeploymentView, ServiceView};
 use crate::tags;
 
 /// A label older than this belongs to nothing that is in progress.
 const STALE: Duration = Duration::from_hours(3);
+/// A deployment older than this that has nothing left to do is over, whatever it is called: some endpoints never call one
+/// complete.
+const QUIET: Duration = Duration::from_mins(1);
 /// A deployment begins this soon after its label was written, the clocks of both ends considered.
 const AT_ONCE: Duration = Duration::from_mins(5);
 
@@ -63,7 +66,7 @@ fn busy(service: &ServiceView, release: &BTreeMap<String, String>, now: Timestam
     let fresh = asked.is_some_and(|asked| now.minus(STALE) <= asked && speaks_of(service, what.as_deref(), asked));
     let who = operation.get("who").filter(|_| fresh);
     let what = what.filter(|_| fresh);
-    if let Some(rolling) = service.rolling() {
+    if let Some(rolling) = service.rolling().filter(|rolling| !is_over(service, rolling, now)) {
         let registrar = release.get(tags::WHO).cloned();
         return Some(Busy {
             who: who.cloned().or(registrar).unwrap_or_else(|| "somebody".to_owned()),
@@ -76,6 +79,12 @@ fn busy(service: &ServiceView, release: &BTreeMap<String, String>, now: Timestam
     let unsettled = service.running != service.desired || 0 < service.pending;
     let (Some(who), Some(what), true) = (who, what, unsettled) else { return None };
     Some(Busy { who: who.clone(), what, since: asked, release: None, digest: None })
+}
+
+/// Whether a deployment that is called under way has nothing left to do.
+fn is_over(service: &ServiceView, rolling: &DeploymentView, now: Timestamp) -> bool {
+    let is_old = rolling.created_at.is_some_and(|created| created.plus(QUIET) <= now);
+    is_old && service.deployments.len() == 1 && service.running == service.desired && service.pending == 0
 }
 
 /// Whether what is in progress is what a label of that time speaks of: its author may have been killed, and its label left.
@@ -118,7 +127,7 @@ pub(crate) async fn withdraw(place: &Place, value: Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{DeploymentView, RolloutState};
+    use crate::snapshot::RolloutState;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_342_020);
 
@@ -146,6 +155,15 @@ mod tests {
         let operation = "who=alice since=2026-11-22T10:06:00.000Z what=rollback_r15";
         let busy = busy(&service(RolloutState::InProgress, 4, Some(operation)), &release, NOW).unwrap();
         assert_eq!((busy.who.as_str(), busy.what.as_str()), ("alice", "rollback r15"));
+    }
+
+    #[test]
+    fn a_rollout_with_nothing_left_to_do_keeps_nobody_waiting() {
+        let mut rolling = service(RolloutState::InProgress, 4, None);
+        rolling.deployments[0].created_at = Some(NOW.minus(Duration::from_mins(2)));
+        assert_eq!(busy(&rolling, &BTreeMap::new(), NOW), None);
+        rolling.running = 3;
+        assert!(busy(&rolling, &BTreeMap::new(), NOW).is_some());
     }
 
     #[test]

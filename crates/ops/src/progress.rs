@@ -18,6 +18,9 @@ pub use goal::{Before, Goal, GoalKind};
 
 /// Failed tasks after which a deployment that is complete and never served is given up: ECS's own least threshold.
 const HOPELESS: usize = 3;
+/// A deployment after which everything has been as wanted for this long is done, whatever it is called: some endpoints
+/// never call one complete. ECS itself takes seconds from there.
+const SETTLED: Duration = Duration::from_secs(30);
 
 /// Watches one change. Feed it with [`Tracker::observe`] until [`Tracker::outcome`] is there.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Tracker {
     starved: BTreeMap<String, TaskView>,
     /// The last bad health of each task, kept because it vanishes with the task.
     unhealthy: BTreeMap<String, TargetView>,
+    /// Since when everything has been as wanted, while the deployment is not called complete.
+    whole_since: Option<Duration>,
     outcome: Option<Outcome>,
 }
 
@@ -81,6 +86,7 @@ impl Tracker {
             failed: BTreeMap::new(),
             starved: BTreeMap::new(),
             unhealthy: BTreeMap::new(),
+            whole_since: None,
             outcome: None,
         }
     }
@@ -94,7 +100,7 @@ impl Tracker {
         self.is_seen = self.is_seen || !self.is_stale(snapshot);
         self.born = self.born.or_else(|| self.own(snapshot)?.created_at);
         let mut events = self.failures(snapshot);
-        let stage = self.stage(snapshot);
+        let stage = self.settle(self.stage(snapshot), snapshot, elapsed);
         if matches!(stage, Stage::Rolling | Stage::Completed) {
             events.extend(self.advance(snapshot, elapsed));
         }
@@ -276,6 +282,17 @@ impl Tracker {
         }
     }
 
+    /// The stage, or that it is over where everything has long been as wanted.
+    fn settle(&mut self, stage: Stage, snapshot: &Snapshot, elapsed: Duration) -> Stage {
+        let is_own = self.own(snapshot).is_some_and(|own| own.primary);
+        if stage != Stage::Rolling || !is_own || !self.is_whole(snapshot) {
+            self.whole_since = None;
+            return stage;
+        }
+        let since = *self.whole_since.get_or_insert(elapsed);
+        if SETTLED <= elapsed.saturating_sub(since) { Stage::Completed } else { stage }
+    }
+
     /// Whether somebody has begun something else since.
     fn is_overtaken(&self, snapshot: &Snapshot) -> bool {
         let GoalKind::Deployment { id: Some(id), .. } = &self.goal.kind else { return false };
@@ -293,8 +310,7 @@ impl Tracker {
         let (outcome, event) = match stage {
             Stage::Rolling => return None,
             Stage::Completed => {
-                let settled = snapshot.tasks.iter().all(|task| !self.is_outgoing(task));
-                let whole = settled && self.told.serves_everyone && self.is_as_wanted(snapshot);
+                let whole = self.told.serves_everyone && self.is_whole(snapshot);
                 // What was completed and then replaced will never be whole again.
                 if !whole && self.is_hopeless(serving) {
                     self.outcome = Some(Outcome::FailedNotServing);
@@ -318,12 +334,14 @@ impl Tracker {
         event
     }
 
-    /// Neither a healthy task too few nor one too many: those that are too many may not have been told to leave yet.
-    fn is_as_wanted(&self, snapshot: &Snapshot) -> bool {
+    /// Nothing of the old left, neither a healthy task too few nor one too many: those that are too many may not have been
+    /// told to leave yet.
+    fn is_whole(&self, snapshot: &Snapshot) -> bool {
         let mine = || snapshot.tasks.iter().filter(|task| self.is_mine(task) && !task.is_leaving() && !task.is_gone());
         let healthy = mine().filter(|task| snapshot.is_healthy(task)).count();
         let wanted = self.wanted(snapshot) as usize;
-        healthy == wanted && mine().count() == wanted
+        let settled = snapshot.tasks.iter().all(|task| !self.is_outgoing(task));
+        settled && healthy == wanted && mine().count() == wanted
     }
 
     fn rolling_back(&mut self, snapshot: &Snapshot) -> Option<Event> {

@@ -40,9 +40,14 @@ impl Auth {
         (self.header.clone(), self.generation)
     }
 
-    /// Asks for tokens with these rights from now on.
+    /// Asks for tokens with these rights from now on. A token for other rights is not sent any more: some registries call
+    /// that denied, and do not ask for a better one.
     pub(crate) fn want(&mut self, actions: &'static [&'static str]) {
-        self.actions = actions;
+        if self.actions != actions {
+            self.actions = actions;
+            self.header = None;
+            self.generation += 1;
+        }
     }
 
     /// Finds what to send instead; `fetch` exchanges with a token server.

@@ -5,11 +5,10 @@ use gimmetime_image::{Digest, sha256};
 use crate::error::RegistryError;
 use crate::location;
 use crate::receipt::{Outcome, Stage};
+use crate::resolve::Descriptor;
 use crate::run::{Answered, Failed, Run, refused};
 use crate::transport::Message;
 
-/// Largest blob that is fetched.
-const MAX_BLOB: u64 = 512 << 20;
 /// Servers that a download is sent on to, one after the other.
 const MAX_REDIRECTS: u32 = 5;
 
@@ -37,9 +36,10 @@ pub(crate) fn look(run: &Run<'_>, digest: &Digest, tried: u32) -> Result<Presenc
     Ok(presence)
 }
 
-/// The blob's bytes, verified.
-pub(crate) fn get(run: &Run<'_>, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
-    let answered = run.retrying(|tried| follow(run, digest, tried))?;
+/// The blob's bytes, verified: no more of them than its manifest says, and than `limit`.
+pub(crate) fn get(run: &Run<'_>, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, RegistryError> {
+    let digest = &blob.digest;
+    let answered = run.retrying(|tried| follow(run, digest, blob.size.min(limit), tried))?;
     let reply = &answered.reply;
     match reply.status {
         200 => {}
@@ -59,10 +59,10 @@ pub(crate) fn get(run: &Run<'_>, digest: &Digest) -> Result<Vec<u8>, RegistryErr
     Ok(answered.reply.body)
 }
 
-fn follow(run: &Run<'_>, digest: &Digest, tried: u32) -> Result<Answered, Failed> {
+fn follow(run: &Run<'_>, digest: &Digest, limit: u64, tried: u32) -> Result<Answered, Failed> {
     let mut url = run.endpoint().url(&format!("blobs/{digest}"));
     for _ in 0..=MAX_REDIRECTS {
-        let answered = run.try_once(Stage::GetBlob, &Message::new("GET", &url, MAX_BLOB), tried)?;
+        let answered = run.try_once(Stage::GetBlob, &Message::new("GET", &url, limit), tried)?;
         match (answered.reply.status, answered.reply.header("Location")) {
             (301 | 302 | 303 | 307 | 308, Some(to)) => {
                 url = location::resolve(&url, to).map_err(RegistryError::from)?;

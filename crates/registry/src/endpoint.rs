@@ -6,16 +6,20 @@ use crate::access::{Access, Plain};
 use crate::error::RegistryError;
 use crate::url::Url;
 
-/// The one registry whose API is not at the host that its images are named by.
+/// The one registry whose API is not at the host that its images are named by, and its older name.
 const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_ONCE: &str = "index.docker.io";
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
 /// What Docker Hub's credentials are kept under, for historical reasons.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
+/// Where Docker Hub has what its users name without a user.
+const DOCKER_HUB_LIBRARY: &str = "library";
+
 /// One repository of one registry.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    /// As the reference has it.
+    /// As the reference has it, Docker Hub by its usual name.
     pub(crate) registry: String,
     pub(crate) repository: String,
     /// `…/v2/REPOSITORY/`.
@@ -28,7 +32,13 @@ impl Endpoint {
     /// # Errors
     /// [`RegistryError::Address`] for a host that is none, such as a number or port 0.
     pub(crate) fn of(reference: &Reference, access: &Access) -> Result<Self, RegistryError> {
-        let (registry, repository) = (reference.host.clone(), reference.repository.clone());
+        let (mut registry, mut repository) = (reference.host.clone(), reference.repository.clone());
+        if registry == DOCKER_HUB_ONCE {
+            DOCKER_HUB.clone_into(&mut registry);
+        }
+        if registry == DOCKER_HUB && !repository.contains('/') {
+            repository = format!("{DOCKER_HUB_LIBRARY}/{repository}");
+        }
         let authority = if registry == DOCKER_HUB { DOCKER_HUB_API } else { &registry };
         let url = |scheme: &str| {
             Url::parse(&format!("{scheme}://{authority}/v2/{repository}/"))
@@ -69,7 +79,7 @@ impl Endpoint {
             }
         }
         if self.registry == DOCKER_HUB {
-            keys.push("index.docker.io".to_owned());
+            keys.push(DOCKER_HUB_ONCE.to_owned());
         }
         keys
     }
@@ -122,6 +132,12 @@ mod tests {
         assert_eq!(hub.url("tags/list").to_string(), "https://registry-1.docker.io/v2/library/nginx/tags/list");
         assert_eq!(hub.keys(), ["docker.io/library/nginx", "docker.io/library", "docker.io", "index.docker.io"]);
         assert_eq!(hub.server_url(), "https://index.docker.io/v1/");
+        for name in ["docker.io/nginx", "index.docker.io/nginx", "index.docker.io/library/nginx"] {
+            let same = endpoint(name, &Access::default());
+            assert_eq!((same.base(), &same.registry, &same.repository), (hub.base(), &hub.registry, &hub.repository));
+        }
+        let own = endpoint("docker.io/me/nginx", &Access::default());
+        assert_eq!(own.url("").to_string(), "https://registry-1.docker.io/v2/me/nginx/");
     }
 
     #[test]

@@ -47,7 +47,10 @@ pub enum RegistryError {
         tried: Vec<Tried>,
     },
     /// The credentials are right, but not for this.
-    #[error("`{registry}` denies to {} in `{repository}`\nhint: allow {action} to the user whose credentials were used", stage.attempt())]
+    #[error(
+        "`{registry}` denies to {} in `{repository}`{}\nhint: allow {action} to the user whose credentials were used",
+        stage.attempt(), words(None, message)
+    )]
     Denied {
         /// Its host.
         registry: String,
@@ -57,6 +60,8 @@ pub enum RegistryError {
         stage: Stage,
         /// The permission that is missing, in the registry's own terms if they are known.
         action: String,
+        /// The registry's words, for a person; empty if it said nothing.
+        message: String,
     },
     /// There is no such repository, and the registry makes none by itself.
     #[error("`{registry}` has no repository `{repository}`\nhint: {}", make_repository(registry, repository))]
@@ -228,6 +233,10 @@ fn mend_network(registry: &str, stage: Stage, fault: &Fault) -> String {
         (Fault::Tls(_), _) => {
             "\nhint: give the registry's certificate authority with --ca FILE, if it has one of its own".to_owned()
         }
+        (Fault::Authority, _) => {
+            "\nhint: sign another one with it, or make it with basicConstraints=CA:FALSE; --ca FILE trusts either"
+                .to_owned()
+        }
         (Fault::Connection(_), Stage::StartUpload) if is_ecr(registry) => {
             "\nhint: it may be that there is no such repository: aws ecr describe-repositories".to_owned()
         }
@@ -266,8 +275,9 @@ mod tests {
             repository: "time".to_owned(),
             stage: Stage::PutManifest,
             action: Stage::PutManifest.right(ECR).to_owned(),
+            message: "your token has expired".to_owned(),
         };
-        assert!(denied.to_string().contains("\nhint: allow ecr:PutImage"), "{denied}");
+        assert!(denied.to_string().contains(": your token has expired\nhint: allow ecr:PutImage"), "{denied}");
         let expired = RegistryError::Unauthorized { registry, stage: Stage::PutManifest, tried: Vec::new() };
         assert!(expired.to_string().ends_with("they may have expired, or lack ecr:PutImage"), "{expired}");
     }

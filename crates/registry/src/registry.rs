@@ -15,6 +15,9 @@ use crate::run::Run;
 use crate::session::Session;
 use crate::verify::{self, Verification};
 
+/// What a push may need.
+const PUSH: &[&str] = &["pull", "push"];
+
 /// One repository, with the connections and tokens that it took so far. Usable from several threads.
 pub struct Registry {
     session: Session,
@@ -29,6 +32,13 @@ impl Registry {
     pub fn open(reference: &Reference, access: Access) -> Result<Self, RegistryError> {
         let endpoint = Endpoint::of(reference, &access)?;
         Ok(Self { session: Session::new(endpoint, access)?, reference: reference.clone() })
+    }
+
+    /// Asks for the right to push from the first request on: a token for looking alone would be changed for another later.
+    #[must_use]
+    pub fn to_push(self) -> Self {
+        self.session.want(PUSH);
+        self
     }
 
     /// Stores `image` under its digest and `tags`, with `attached` beside it. What is there is not sent again, and a tag that
@@ -46,7 +56,7 @@ impl Registry {
         for tag in tags {
             format!("{}/{}:{tag}", self.reference.host, self.reference.repository).parse::<Reference>()?;
         }
-        self.session.want(&["pull", "push"]);
+        self.session.want(PUSH);
         let artifact = attached.map(|attached| Artifact::new(attached, image.digest(), image.manifest().bytes.len()));
         push::push(Run::new(&self.session, events), image, tags, artifact.as_ref())
     }
@@ -61,6 +71,7 @@ impl Registry {
                 repository: self.reference.repository.clone(),
                 stage: Stage::HeadManifest,
                 action: Stage::HeadManifest.right(&self.reference.host).to_owned(),
+                message: String::new(),
             }),
         }
     }

@@ -177,7 +177,7 @@ pub(crate) fn refused(endpoint: &Endpoint, stage: Stage, reply: &Reply) -> Regis
     match reply.status {
         403 => {
             let action = stage.right(&registry).to_owned();
-            RegistryError::Denied { registry, repository, stage, action }
+            RegistryError::Denied { registry, repository, stage, action, message }
         }
         404 if is_unknown_name || stage == Stage::StartUpload => {
             RegistryError::RepositoryMissing { registry, repository }

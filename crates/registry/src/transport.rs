@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{CertificateError, OtherError};
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
@@ -39,6 +40,9 @@ pub enum Fault {
     /// The other end cannot prove who it is, or does not speak TLS.
     #[error("{0}")]
     Tls(String),
+    /// The other end shows the certificate of an authority as its own, which proves nothing (RFC 5280, section 4.2.1.9).
+    #[error("its certificate says that it is an authority's (CA:TRUE), and none such is taken for a server's")]
+    Authority,
     /// It is no HTTP, or more than is read.
     #[error("{0}")]
     Protocol(String),
@@ -200,7 +204,7 @@ fn fault(error: ureq::Error) -> Fault {
         Error::HostNotFound => Fault::Name,
         Error::Timeout(phase) => Fault::Timeout(phase.to_string()),
         Error::Tls(reason) => Fault::Tls(reason.to_owned()),
-        Error::Rustls(reason) => Fault::Tls(reason.to_string()),
+        Error::Rustls(reason) => tls_fault(&reason),
         Error::Io(error) => io_fault(&error),
         Error::ConnectionFailed => Fault::Connection("no connection".to_owned()),
         Error::BodyExceedsLimit(limit) => Fault::Protocol(format!("the reply has more than {limit} bytes")),
@@ -210,10 +214,20 @@ fn fault(error: ureq::Error) -> Fault {
 
 fn io_fault(error: &std::io::Error) -> Fault {
     if let Some(reason) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Fault::Tls(reason.to_string());
+        return tls_fault(reason);
     }
     match error.kind() {
         std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => Fault::Timeout(error.to_string()),
         _ => Fault::Connection(error.to_string()),
     }
+}
+
+/// What is often met has words of its own: tools make such certificates unless they are told otherwise, and some trust them.
+fn tls_fault(reason: &rustls::Error) -> Fault {
+    if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = reason
+        && let Some(webpki::Error::CaUsedAsEndEntity) = other.downcast_ref()
+    {
+        return Fault::Authority;
+    }
+    Fault::Tls(reason.to_string())
 }

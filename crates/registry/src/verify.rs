@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use crate::blob;
 use crate::error::RegistryError;
-use crate::resolve;
+use crate::resolve::{self, MAX_CONFIG};
 use crate::run::Run;
 
+/// Largest layer that is fetched to be compared.
+const MAX_LAYER: u64 = 512 << 20;
 /// Longest value that is shown.
 const MAX_SHOWN: usize = 80;
 
@@ -106,8 +108,8 @@ pub(crate) fn verify(run: &Run<'_>, image: &Image, reference: &Reference) -> Res
     }
     let first = match first_layer(run, image, &found.manifest)? {
         Some(difference) => difference,
-        None if *image.config().digest.as_str() != *found.manifest.config.digest.as_str() => {
-            let config = blob::get(run, &found.manifest.config.digest)?;
+        None if image.config().digest != found.manifest.config.digest => {
+            let config = blob::get(run, &found.manifest.config, MAX_CONFIG)?;
             let named = |field, local, remote| Difference::Config { field, local, remote };
             first_field(&image.config().bytes, &config, named).unwrap_or(Difference::Spelling { of: "config" })
         }
@@ -127,7 +129,7 @@ fn first_layer(
 ) -> Result<Option<Difference>, RegistryError> {
     for (layer, (ours, theirs)) in image.layers().iter().zip(&manifest.layers).enumerate() {
         if ours.digest != theirs.digest {
-            let bytes = blob::get(run, &theirs.digest)?;
+            let bytes = blob::get(run, theirs, MAX_LAYER)?;
             let difference = match (contents::read(&ours.bytes), contents::read(&bytes)) {
                 (Ok(local), Ok(remote)) => first_entry(layer, &local, &remote),
                 (Err(error), _) | (_, Err(error)) => Some(Difference::Unreadable { layer, reason: error.to_string() }),
@@ -172,7 +174,7 @@ fn first_field(
     Some(named(field, ours.map(shown), theirs.map(shown)))
 }
 
-/// The first differing value, in the order of the local document, and its JSON pointer (RFC 6901).
+/// The first differing value, and its JSON pointer (RFC 6901).
 fn differing<'a>(
     at: String,
     local: Option<&'a Value>,

@@ -118,7 +118,10 @@ fn docker(place: &Place) -> Result<Figures> {
 fn timed(commands: &mut [Command]) -> Result<Duration> {
     let start = now();
     for command in commands {
-        must(command.stdout(Stdio::null()))?;
+        // What a peer says is worth showing only if it fails.
+        let output = command.output().with_context(|| format!("could not start {command:?}"))?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{command:?} ended with {}: {errors}", output.status);
     }
     Ok(start.elapsed())
 }

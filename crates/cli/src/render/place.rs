@@ -273,7 +273,7 @@ impl PlaceProgress {
             PlaceEvent::RollingBack { reason } => printer.note(format!("  AWS undoes it: {}", plain(reason))),
             PlaceEvent::Retrying { reason } => printer.note(format!("  once more: {}", plain(reason))),
             PlaceEvent::Unanswered { reason } => {
-                printer.note(format!("  AWS does not answer ({reason}); waiting goes on"))
+                printer.note(format!("  AWS does not answer ({reason}); waiting goes on"));
             }
             PlaceEvent::Emptied { what, n } => printer.note(format!("  emptied {what}: {n}")),
             PlaceEvent::Held { what } => printer.note(format!("  held by {what}")),
@@ -309,6 +309,60 @@ impl PlaceProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn modified(logical_id: &str, replacement: Replacement) -> PlannedChange {
+        PlannedChange {
+            action: PlannedAction::Modify,
+            logical_id: logical_id.to_owned(),
+            kind: "AWS::EC2::Subnet".to_owned(),
+            physical_id: Some("subnet-1".to_owned()),
+            replacement,
+            properties: vec!["CidrBlock".to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_stands_in_capitals_and_drift_is_told() {
+        let drifted = gimmetime_aws::stack::Drifted {
+            logical_id: "TaskLogs".to_owned(),
+            kind: "AWS::Logs::LogGroup".to_owned(),
+            physical_id: None,
+            is_gone: false,
+            differences: vec!["RetentionInDays: 30 → 7".to_owned()],
+        };
+        let plan = Plan {
+            stack: None,
+            action: gimmetime_aws::stack::Action::Update,
+            changes: vec![
+                modified("A", Replacement::Yes),
+                modified("B", Replacement::Maybe),
+                modified("C", Replacement::No),
+            ],
+            drift: Some(Drift { drifted: vec![drifted], ..Drift::default() }),
+        };
+        let service = [gimmetime_ops::three_way::Change { setting: "count".to_owned(), words: "2→3".to_owned() }];
+        let hours = gimmetime_aws::cost::Item {
+            part: gimmetime_aws::cost::Part::Balancer,
+            name: "balancer hours",
+            formula: "730 h × 0.01".to_owned(),
+            monthly: 7.3,
+        };
+        let price = Price { items: vec![hours], priced_as: "eu-west-1" };
+        let printer = Printer::new(&crate::args::Common::default(), true, true);
+        assert_eq!(
+            changes(&plan, &service, &price, &printer),
+            [
+                "! REPLACE    A (AWS::EC2::Subnet)  subnet-1  CidrBlock",
+                "! REPLACE?   B (AWS::EC2::Subnet)  subnet-1  CidrBlock",
+                "~ change     C (AWS::EC2::Subnet)  subnet-1  CidrBlock",
+                "~ service    count: 2→3",
+                "≠ drift      TaskLogs (AWS::Logs::LogGroup): RetentionInDays: 30 → 7",
+                &format!(
+                    "0 to create, 2 to change, 2 to REPLACE      7.30 a month, $0.01 an hour (prices of {PRICES_OF})"
+                ),
+            ]
+        );
+    }
 
     #[test]
     fn dollars_stand_in_one_column() {

@@ -233,9 +233,11 @@ fn read_logs(mut reader: Reader<'_>, mistakes: &mut Mistakes) -> LogsFile {
     logs
 }
 
+/// Twelve digits; hyphens between them are only for the eye.
 fn account(text: &str) -> Result<String, String> {
-    let fits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if fits { Ok(text.to_owned()) } else { Err(format!("expected an account of 12 digits, but found `{text}`")) }
+    let digits = text.replace('-', "");
+    let fits = digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { Ok(digits) } else { Err(format!("expected an account of 12 digits, but found `{text}`")) }
 }
 
 /// `eu-west-1`, `us-gov-east-1`: whether there is such a region is for AWS to say.

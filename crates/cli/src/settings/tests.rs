@@ -100,7 +100,7 @@ fn every_key_of_a_target_on_aws_is_read() {
         aws = { profile = "top", tags = { team = "time", cost-center = "1" } }
         protect = true
         [targets.production]
-        aws = { account = "123456789012", region = "eu-west-1", tags = { cost-center = "42" } }
+        aws = { account = "1234-5678-9012", region = "eu-west-1", tags = { cost-center = "42" } }
         count = 3
         network = { vpc = "vpc-0a1b2c3d", subnets = ["subnet-0a1b2c3d"], public_ip = true, scheme = "internal",
                     balancer_subnets = ["subnet-0a1b2c3e", "subnet-0a1b2c3f"], ingress = ["10.0.0.0/8", "2001:db8::/32"] }

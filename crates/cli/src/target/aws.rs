@@ -11,7 +11,7 @@ use gimmetime_ops::{FIRST_COUNT, Fargate, Launch, Place, Probe};
 
 use super::PROBE_TIMEOUT;
 use crate::args::Common;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::release::ARCHITECTURE;
 use crate::render::Printer;
 use crate::render::money;
@@ -257,33 +257,20 @@ pub(crate) fn repository_name(settings: &Settings) -> String {
 
 /// A template that cannot be, as a failure of the command: nothing was touched.
 pub(crate) fn template_failed(error: &TemplateError) -> Failure {
-    let TemplateError::Mistakes(mistakes) = error else {
-        let words = error.to_string();
-        return Failure::unsure(words).hint("shorten `network.ingress`, `aws.tags` or `service.secrets`");
-    };
-    let lines = mistakes.iter().map(|mistake| {
-        let hint = mistake.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
-        format!("`{}`: {}{hint}", mistake.setting, mistake.what)
-    });
-    Failure::unsure(lines.collect::<Vec<_>>().join("\n"))
+    Failure::told(Exit::Unsure, &error.to_string())
 }
 
 impl From<AwsError> for Failure {
-    /// Lines of such an error that begin with `hint: ` are what to do next.
     fn from(error: AwsError) -> Self {
         use gimmetime_aws::StackError;
-        let words = error.to_string();
-        let mut parts = words.split("\nhint: ");
-        let what = parts.next().unwrap_or_default();
-        let hints: Vec<&str> = parts.collect();
-        let failure = match &error {
+        let exit = match &error {
             AwsError::Stack(StackError::Failed(_) | StackError::Stuck(_))
             | AwsError::Denied(_)
             | AwsError::Refused { .. }
-            | AwsError::Incomplete { .. } => Self::failed(what),
+            | AwsError::Incomplete { .. } => Exit::Failed,
             // Nothing was changed, or it goes on.
-            _ => Self::unsure(what),
+            _ => Exit::Unsure,
         };
-        if hints.is_empty() { failure } else { failure.hint(hints.join("\n")) }
+        Self::told(exit, &error.to_string())
     }
 }

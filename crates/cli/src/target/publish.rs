@@ -6,8 +6,7 @@ use std::time::Duration;
 use gimmetime_aws::Session;
 use gimmetime_clock::source;
 use gimmetime_image::{Digest, Image, Reference};
-use gimmetime_registry::{Access, Credential, Provider, Registry, RegistryError};
-use tokio::runtime::Handle;
+use gimmetime_registry::{Access, Registry, RegistryError};
 
 use super::aws::Cloud;
 use super::repository_of;
@@ -15,7 +14,8 @@ use crate::exit::{Exit, Failure};
 use crate::release::{ARCHITECTURE, Packed, build};
 use crate::render::Printer;
 use crate::settings::{ImageSource, Settings};
-use crate::verbs::{Context, image};
+use crate::verbs::Context;
+use crate::verbs::image::{self, ecr};
 
 /// Hex digits of the digest in a tag: a tag of a version alone could not be pushed twice where tags are immutable.
 const TAG_DIGITS: usize = 12;
@@ -151,19 +151,16 @@ fn parsed(repository: &str) -> Result<Reference, Failure> {
     repository.parse().map_err(|error| Failure::failed(format!("the place's repository `{repository}`: {error}")))
 }
 
-/// How a registry is reached. The account's own is given a password by AWS, and none that is meant for another.
+/// How a registry is reached. The session's own is given a password by AWS, and none that is meant for another.
 fn access(context: &Context, session: &Session, reference: &Reference) -> Result<Access, Failure> {
-    if !reference.host.starts_with(&format!("{}.dkr", session.account())) {
-        return image::access(reference, &context.environment, None);
+    let host = &reference.host;
+    let own = ecr::provider_of(session, host);
+    let is_own = own.is_some();
+    let provider = own.or_else(|| ecr::provider(host, context));
+    let mut access = image::access(reference, &context.environment, provider)?;
+    if is_own {
+        access.credentials.given = None;
     }
-    let (session, runtime) = (session.clone(), Handle::current());
-    // It is called from a thread of its own, on which waiting for the runtime is allowed.
-    let provider = Provider::new("AWS", move || {
-        let login = runtime.block_on(session.ecr_login()).map_err(|error| error.to_string())?;
-        Ok(Credential::basic(login.user, login.password))
-    });
-    let mut access = image::access(reference, &context.environment, Some(provider))?;
-    access.credentials.given = None;
     Ok(access)
 }
 

@@ -1,6 +1,7 @@
 //! Images as files: what they hold and say, and the engines and tools of others that take them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
@@ -141,20 +142,23 @@ fn a_users_executable_is_listed_with_the_crates_that_it_tells_of() {
     ran.ends(2).says("list of crates (section .dep-v0) cannot be read");
 }
 
-/// What engines call the saved image.
-const LOADED: &str = "localhost/gimmetime:0.1.0";
+/// What engines call the saved image, if no other run of this test takes that name in between.
+const LOADED: &str = "Loaded image: localhost/gimmetime:0.1.0";
 
-/// A container that is removed at the end, and its image.
-struct Container<'a>(&'a Place, &'a [&'a str], String);
+/// A container of that name and an image of that id; both are removed at the end.
+struct Container<'a> {
+    place: &'a Place,
+    engine: &'a [&'a str],
+    name: String,
+    image: String,
+}
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        let call = |args: &[&str]| tool(self.0, self.1[0], &[&self.1[1..], args].concat());
-        let ran = call(&["rm", "--force", &self.2]);
-        // Refused while another run of this test uses it: that one removes it.
-        call(&["image", "rm", LOADED]);
+        let call = |args: &[&str]| tool(self.place, self.engine[0], &[&self.engine[1..], args].concat());
+        let ran = [call(&["rm", "--force", &self.name]), call(&["image", "rm", &self.image])];
         if !std::thread::panicking() {
-            assert_eq!(ran.code, Some(0), "{ran:#?}");
+            assert_eq!(ran.each_ref().map(|ran| ran.code), [Some(0), Some(0)], "{ran:#?}");
         }
     }
 }
@@ -163,18 +167,25 @@ impl Drop for Container<'_> {
 #[track_caller]
 fn serves(engine: &[&str], more: &[&str]) {
     let place = Place::new();
+    let SocketAddr::V4(listen) = place.listen else { panic!("{}", place.listen) };
+    let [.., process, number] = listen.ip().octets();
+    // A port of its own makes it an image that no other run of this test has; here `$PORT` says another one anyway.
+    place.settings(&format!("[service]\nport = {}\n", 10_000 + u16::from_be_bytes([process, number]) / 2));
     place.must(&["image", "save", "image.tar"]);
+    let manifest = must(&place, "skopeo", &["inspect", "--raw", "oci-archive:image.tar"]);
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let image = manifest["config"]["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
     let call = |args: &[&str]| must(&place, engine[0], &[&engine[1..], args].concat());
     let loaded = call(&["load", "--quiet", "--input", "image.tar"]);
-    assert_eq!(loaded, format!("Loaded image: {LOADED}"));
+    assert!(loaded.ends_with(LOADED), "{loaded}");
 
-    let ip = place.listen.ip();
+    let ip = listen.ip();
     let name = format!("gimmetime-{}", ip.to_string().replace('.', "-"));
     let (host, port) = (format!("HOST={ip}"), format!("PORT={}", place.listen.port()));
     let run = ["run", "--detach", "--name", &name, "--network", "host", "--env", &host, "--env", &port];
     let tight = ["--read-only", "--cap-drop", "ALL", "--user", "65532"];
-    let container = Container(&place, engine, name.clone());
-    call(&[&run[..], &tight, more, &[LOADED]].concat());
+    let container = Container { place: &place, engine, name: name.clone(), image: image.clone() };
+    call(&[&run[..], &tight, more, &[&image]].concat());
     let reply = eventually("the time from a container", || get(place.listen, "/now").ok());
     assert_eq!((reply.status, reply.body.len()), (200, 10), "{reply:?}");
     call(&["stop", "--time", "50", &name]);

@@ -1,8 +1,12 @@
 //! Images on their way to a registry that nobody here wrote: tried first, pushed once, compared.
 
 use std::fs::Permissions;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -151,7 +155,7 @@ fn tls_is_spoken_and_an_unknown_certificate_is_not_trusted() {
 fn a_registry_that_is_not_there_is_told_before_anything_is_tried() {
     let place = Place::new();
     task(&place, "deaf");
-    let name = format!("{}/web:1", std::net::SocketAddr::new(place.listen.ip(), 5000));
+    let name = format!("{}/web:1", SocketAddr::new(place.listen.ip(), 5000));
     let push = place.run(&["image", "push", &name]);
     push.ends(1).says("cannot look for the manifest").says("Connection refused");
     place.run(&["image", "verify", &name]).ends(2).says("Connection refused");
@@ -202,6 +206,74 @@ fn ctrl_c_ends_the_trial_and_leaves_neither_process_nor_file() {
     let ran = Ran::of(push.wait_with_output().unwrap());
     ran.ends(2).says("interrupted before anything was pushed");
     nothing_is_left(&place);
+}
+
+/// A registry that has nothing, at the place's address, and leaves whoever wants to store something waiting: those come
+/// out of the channel.
+fn stalled(place: &Place) -> (String, Receiver<TcpStream>) {
+    let listener = TcpListener::bind(SocketAddr::new(place.listen.ip(), 5000)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, waiting) = channel();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let sender = sender.clone();
+            thread::spawn(move || answer(connection.unwrap(), &sender));
+        }
+    });
+    (format!("{address}/web:1"), waiting)
+}
+
+fn answer(mut connection: TcpStream, waiting: &Sender<TcpStream>) {
+    let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
+    while let Some(first) = lines.next() {
+        if !first.starts_with("HEAD ") {
+            // Who has seen one of them does not ask for more.
+            let _ = waiting.send(connection);
+            return;
+        }
+        lines.by_ref().take_while(|line| !line.is_empty()).for_each(drop);
+        connection.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_push_before_its_next_request() {
+    let place = Place::new();
+    let (name, waiting) = stalled(&place);
+    task(&place, "polite");
+    let push = place.start(&["image", "push", "--no-smoke", &name]);
+    let _held = waiting.recv().unwrap();
+    signal(push.id(), Signal::INT);
+    let ran = Ran::of(push.wait_with_output().unwrap());
+    ran.ends(2).says("interrupted; the same command goes on with what is there");
+    nothing_is_left(&place);
+}
+
+#[test]
+fn a_service_that_keeps_connections_open_is_as_good_as_one_that_closes_them() {
+    let place = Place::new();
+    let registry = Registry::open_to_all(&place);
+    task(&place, "clinging");
+    place.must(&["image", "push", &registry.name("web:1")]).says("✔ listens, is healthy, leaves: tried as");
+}
+
+#[test]
+fn a_token_server_elsewhere_is_named_with_how_to_trust_it() {
+    let place = Place::new();
+    let listener = TcpListener::bind(SocketAddr::new(place.listen.ip(), 5000)).unwrap();
+    let name = format!("{}/web:1", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            BufReader::new(connection.try_clone().unwrap()).lines().find(|line| line.as_ref().unwrap().is_empty());
+            let challenge = "WWW-Authenticate: Bearer realm=\"http://tokens.invalid/token\"";
+            write!(connection, "HTTP/1.1 401 x\r\n{challenge}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+        }
+    });
+    task(&place, "polite");
+    let refused = place.run(&["image", "push", &name]);
+    refused.ends(1).says("`http://tokens.invalid` as its token server").says("hint: ").says("--token-host HOST");
 }
 
 #[test]

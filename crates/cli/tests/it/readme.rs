@@ -1,17 +1,19 @@
-//! What the README shows is true of this program: its settings are read, its commands exist.
+//! What the README and the page on AWS show is true of this program: the settings are read, the commands exist.
 
 use crate::place::{Place, Ran};
 
 const README: &str = include_str!("../../../../README.md");
+const AWS: &str = include_str!("../../../../AWS.md");
 
 /// The text between a fence that opens with this word and the next one.
 fn fenced(language: &str) -> Vec<&'static str> {
     let opening = format!("```{language}\n");
-    README.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    let of_page = |page: &'static str| page.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap());
+    [README, AWS].into_iter().flat_map(of_page).collect()
 }
 
 #[test]
-fn the_settings_of_the_readme_are_read_without_a_mistake() {
+fn the_settings_that_are_shown_are_read_without_a_mistake() {
     let place = Place::new();
     let samples = fenced("toml");
     assert!(!samples.is_empty());
@@ -22,7 +24,7 @@ fn the_settings_of_the_readme_are_read_without_a_mistake() {
 }
 
 #[test]
-fn every_command_of_the_readme_exists() {
+fn every_command_that_is_shown_exists() {
     let consoles = fenced("console");
     let typed =
         consoles.iter().flat_map(|console| console.lines()).filter_map(|line| line.strip_prefix("$ gimmetime "));

@@ -32,7 +32,7 @@ int main(void) {
     if (!strcmp(mode, "exit")) return 3;
     if (!strcmp(mode, "deaf")) for (;;) pause();
     if (!strcmp(mode, "stubborn")) signal(SIGTERM, SIG_IGN);
-    if (!strcmp(mode, "polite")) signal(SIGTERM, leave);
+    if (!strcmp(mode, "polite") || !strcmp(mode, "clinging")) signal(SIGTERM, leave);
     if (!strcmp(mode, "rude")) signal(SIGTERM, leave_badly);
     if (!strcmp(mode, "numb")) signal(SIGTERM, stay);
     if (!strcmp(mode, "grandchild")) {
@@ -62,7 +62,7 @@ int main(void) {
                 reply(client, "200 OK", greeting);
             }
         }
-        shutdown(client, SHUT_WR);
+        if (strcmp(mode, "clinging")) shutdown(client, SHUT_WR);
         while (read(client, request, sizeof request) > 0) {}
         close(client);
         if (!strcmp(mode, "brief")) return 4;

@@ -75,6 +75,22 @@ fn rolling() -> Fixture {
 }
 
 #[test]
+fn what_has_long_been_as_wanted_is_done_though_nobody_calls_it_complete() {
+    let mut tracker = tracker(None);
+    let whole = || {
+        let under_way = Fixture::new(2).deployment(NEW, true, RolloutState::InProgress);
+        under_way.task(NEW, "RUNNING", "healthy").task(NEW, "RUNNING", "healthy").0
+    };
+    let one_short = Fixture::new(2).deployment(NEW, true, RolloutState::InProgress).task(NEW, "RUNNING", "healthy").0;
+    for (at, snapshot) in [(0, whole()), (29, whole()), (31, one_short), (32, whole()), (61, whole())] {
+        tracker.observe(&snapshot, seconds(at));
+        assert_eq!(tracker.outcome(), None, "after {at} s");
+    }
+    tracker.observe(&whole(), seconds(62));
+    assert_eq!(tracker.outcome(), Some(Outcome::Done));
+}
+
+#[test]
 fn a_good_rollout_says_each_phase_once_and_keeps_its_times() {
     let mut tracker = tracker(None);
     let both_old = |fixture: Fixture| fixture.task(OLD, "RUNNING", "healthy").task(OLD, "RUNNING", "healthy");

@@ -57,7 +57,8 @@ pub(super) fn look_up(path: &Path, endpoint: &Endpoint) -> Vec<Found> {
     };
     let keys = endpoint.keys();
     let helpers = file.cred_helpers.unwrap_or_default();
-    let own_helper = keys.iter().find_map(|key| helpers.get(key)).map(|name| Found::Helper(name.clone()));
+    let own_helper = keys.iter().find_map(|key| helpers.iter().find(|(name, _)| normal(name) == *key));
+    let own_helper = own_helper.filter(|(_, name)| !name.is_empty()).map(|(_, name)| Found::Helper(name.clone()));
     let auths = file.auths.unwrap_or_default();
     let entry = keys.iter().find_map(|key| auths.iter().find(|(name, _)| normal(name) == *key)?.1.credential());
     let store = file.creds_store.filter(|name| !name.is_empty()).map(Found::Helper);

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::secret::Secret;
 /// A helper may ask its user for a password; one that hangs must not hang everything.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long after its end its output may stay open.
+const CLOSES_WITHIN: Duration = Duration::from_secs(1);
 /// Largest answer.
 const MAX_ANSWER: u64 = 64 << 10;
 /// The user name by which a helper says that its secret is an identity token.
@@ -72,13 +75,17 @@ fn converse(child: &mut Child, server: &str) -> Result<Vec<u8>, String> {
     // A helper that does not read has its answer anyway.
     let _ = writeln!(input, "{server}");
     drop(input);
-    let reader = thread::spawn(move || {
+    let (sender, answer) = mpsc::channel();
+    thread::spawn(move || {
         let mut answer = Vec::new();
-        output.take(MAX_ANSWER).read_to_end(&mut answer).map(|_| answer)
+        let read = output.take(MAX_ANSWER).read_to_end(&mut answer).map(|_| answer);
+        // Whoever has lost patience is not there any more.
+        let _ = sender.send(read);
     });
     let deadline = source::mono().plus(PATIENCE);
     wait(child, deadline)?;
-    let answer = reader.join().map_err(|_| "its answer cannot be read".to_owned())?;
+    // What it started, an agent for passwords perhaps, may hold its output open.
+    let answer = answer.recv_timeout(CLOSES_WITHIN).map_err(|_| "left its output open".to_owned())?;
     answer.map_err(|error| format!("its answer cannot be read: {error}"))
 }
 

@@ -21,6 +21,9 @@ use file::Found;
 /// A provider is asked once, and once more when what it gave is refused: it may have expired.
 const PROVIDER_CALLS: u32 = 2;
 
+/// More credentials than these are not tried at one registry: a helper may make up another one each time it is asked.
+const MAX_REFUSED: usize = 8;
+
 /// What a registry or its token server is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
@@ -255,7 +258,7 @@ impl Chain {
     }
 
     fn unless_refused(&mut self, source: Source, credential: Credential) -> Option<Credential> {
-        if self.refused.contains(&credential) {
+        if self.refused.contains(&credential) || MAX_REFUSED <= self.refused.len() {
             return self.note(source, "refused by the registry".to_owned());
         }
         Some(credential)

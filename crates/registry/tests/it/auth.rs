@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
-use gimmetime_registry::{Access, Credential, Credentials, Places, Provider, RegistryError, Secret, Source, Stage};
+use gimmetime_registry::{
+    Access, Credential, Credentials, Places, Provider, Registry, RegistryError, Secret, Source, Stage,
+};
 use serde_json::json;
 
 use crate::fault::{Act, Auth, Fault, FaultRegistry, Profile, Response, Store};
-use crate::support::{access, access_as, push, push_with};
+use crate::support::{access, access_as, push, push_with, quiet};
 
 fn basic() -> FaultRegistry {
     FaultRegistry::start(Store::new(Profile::Ecr).with_auth(Auth::Basic("me", "hunter2")))
@@ -60,6 +62,22 @@ fn a_token_is_asked_for_once_and_for_all_that_a_push_needs() {
 }
 
 #[test]
+fn a_look_before_a_push_takes_its_token_along_or_leaves_it_behind() {
+    let image = crate::support::image();
+    for profile in [Profile::Ghcr, Profile::Gar] {
+        for (is_to_push, tokens) in [(true, 1), (false, 2)] {
+            let registry = FaultRegistry::start(Store::new(profile).with_auth(Auth::Bearer("me", "hunter2")));
+            let reference = crate::support::reference(&registry, &format!("@{}", image.digest()));
+            let client = Registry::open(&reference, access_as("me", "hunter2")).unwrap();
+            let client = if is_to_push { client.to_push() } else { client };
+            assert_eq!(client.head(&quiet).unwrap(), None);
+            client.push(&image, &["v1".to_owned()], None, &quiet).unwrap();
+            assert_eq!(registry.count("GET", "/token"), tokens, "{profile:?}");
+        }
+    }
+}
+
+#[test]
 fn without_credentials_the_places_that_were_looked_at_are_listed() {
     for registry in [basic(), bearer()] {
         let folder = tempfile::tempdir().unwrap();
@@ -99,9 +117,11 @@ fn credentials_are_found_wherever_other_tools_keep_them() {
         let address = format!("https://{host}/v1/");
         let configs = [
             (".docker/config.json", json!({ "auths": { &host: { "auth": auth } } })),
-            (".docker/config.json", json!({ "auths": { address: { "auth": auth } } })),
+            (".docker/config.json", json!({ "auths": { &address: { "auth": auth } } })),
             (".docker/config.json", json!({ "auths": { &host: { "username": "me", "password": "hunter2" } } })),
             (".docker/config.json", json!({ "auths": { &host: {} }, "credsStore": "safe" })),
+            (".docker/config.json", json!({ "credHelpers": { &address: "safe" } })),
+            (".docker/config.json", json!({ "credHelpers": { &host: "" }, "auths": { &host: { "auth": auth } } })),
             (
                 ".docker/config.json",
                 json!({ "credHelpers": { &host: "safe" }, "auths": { &host: { "auth": encoded("a:b") } } }),
@@ -151,6 +171,37 @@ fn a_helper_that_fails_is_named_with_what_it_did() {
     write(folder.path(), ".docker/config.json", r#"{"credsStore":"../bin/evil"}"#);
     write(folder.path(), "bin/docker-credential-safe", "");
     assert!(push_with(&registry, home(folder.path())).error().to_string().contains("cannot hold a slash"));
+}
+
+#[test]
+fn a_helper_that_makes_up_another_password_each_time_is_not_asked_for_ever() {
+    for registry in [basic(), bearer()] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), ".docker/config.json", r#"{"credsStore":"safe"}"#);
+        let script = "#!/bin/sh\necho \"{\\\"Username\\\":\\\"me\\\",\\\"Secret\\\":\\\"$$\\\"}\"\n";
+        write(folder.path(), "bin/docker-credential-safe", script);
+        let pushed = push_with(&registry, home(folder.path()));
+        let RegistryError::Unauthorized { tried, .. } = pushed.error() else { panic!("{:?}", pushed.error()) };
+        assert_eq!(tried.last().unwrap().result, "refused by the registry");
+        assert!(registry.asked().len() <= 10, "{}", registry.asked().len());
+    }
+}
+
+#[test]
+fn a_helper_that_leaves_an_agent_behind_is_not_waited_for_until_that_ends() {
+    let registry = basic();
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), ".docker/config.json", r#"{"credsStore":"safe"}"#);
+    let pid = folder.path().join("pid");
+    let script = format!("#!/bin/sh\n/bin/sleep 600 &\necho $! > {}\necho nothing\n", pid.display());
+    write(folder.path(), "bin/docker-credential-safe", &script);
+    let pushed = push_with(&registry, home(folder.path()));
+    let agent = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    // It still runs: nobody waited for it.
+    rustix::process::kill_process(rustix::process::Pid::from_raw(agent).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+    assert!(pushed.error().to_string().contains("docker-credential-safe (by "), "{}", pushed.error());
+    assert!(pushed.error().to_string().contains("left its output open"), "{}", pushed.error());
 }
 
 #[test]
@@ -288,8 +339,9 @@ fn a_push_that_is_denied_names_what_is_missing_and_is_not_repeated() {
         registry.fault(Fault::at(method, path, Act::Answer(Response::error(403, "DENIED", "no"))).always());
         let pushed = push_with(&registry, access_as("me", "hunter2"));
         match pushed.error() {
-            RegistryError::Denied { stage: denied, repository, action, .. } => {
+            RegistryError::Denied { stage: denied, repository, action, message, .. } => {
                 assert_eq!((*denied, repository.as_str(), action.as_str()), (stage, "team/time", "push"));
+                assert_eq!(message, "no", "what it says may help a person");
             }
             error => panic!("{error:?}"),
         }

@@ -260,6 +260,22 @@ fn tls_is_spoken_with_an_authority_that_was_given_and_with_no_other() {
     assert!(matches!(docker.push(access()), Err(RegistryError::Refused { status: 400, .. })));
 }
 
+#[test]
+fn a_certificate_that_is_its_own_authority_is_told_in_words() {
+    let (folder, address) = (tempfile::tempdir().unwrap(), free_address());
+    let name = format!("subjectAltName=IP:{}", address.ip());
+    let own = ["req", "-x509", "-days", "2", "-subj", "/CN=registry", "-addext", &name, "-nodes", "-newkey", "ec"];
+    let files = ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", "own.key", "-out", "own.pem"];
+    openssl(folder.path(), &[&own[..], &files].concat());
+    let root = folder.path().display().to_string();
+    let tls = format!(", tls: {{ certificate: {root}/own.pem, key: {root}/own.key }}");
+    let ca = folder.path().join("own.pem");
+    let docker = Docker::start_in(folder, address, "", &tls);
+    let error = docker.push(Access { ca: Some(ca), ..access() }).unwrap_err();
+    assert!(matches!(error, RegistryError::Network { fault: NetworkFault::Authority, tries: 1, .. }), "{error:?}");
+    assert!(error.to_string().contains("\nhint: sign another one with it"), "{error}");
+}
+
 // === the emulation of ECR ===
 
 /// A repository there; removed with the test.

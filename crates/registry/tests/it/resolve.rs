@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gimmetime_image::{Digest, Image, Reference, Spec, pack, sha256};
-use gimmetime_registry::{Difference, Registry, RegistryError, Resolved, Stage, Verification};
+use gimmetime_image::{Digest, Image, Spec, pack, sha256};
+use gimmetime_registry::{Difference, Fault as NetworkFault, Registry, RegistryError, Resolved, Stage, Verification};
 use serde_json::{Value, json};
 
 use crate::fault::{Act, Fault, FaultRegistry, Profile, Response, Store};
@@ -105,6 +105,22 @@ fn what_is_no_manifest_is_told() {
     let lost = json!({ "config": { "digest": sha256(b"lost"), "size": 4 }, "layers": [] });
     put(&registry, "lost", MANIFEST, &lost);
     assert!(matches!(resolve(&registry, ":lost"), Err(RegistryError::Malformed { stage: Stage::GetBlob, .. })));
+}
+
+#[test]
+fn of_a_blob_no_more_is_read_than_its_manifest_says() {
+    let registry = registry();
+    let mut manifest: Value = serde_json::from_slice(&image().manifest().bytes).unwrap();
+    manifest["config"]["size"] = 10.into();
+    put(&registry, "short", MANIFEST, &manifest);
+    match resolve(&registry, ":short") {
+        Err(RegistryError::Network {
+            stage: Stage::GetBlob, tries: 1, fault: NetworkFault::Protocol(words), ..
+        }) => {
+            assert_eq!(words, "the reply has more than 10 bytes");
+        }
+        result => panic!("{result:?}"),
+    }
 }
 
 #[test]
@@ -233,10 +249,4 @@ fn unpack(gzip: &[u8]) -> Vec<u8> {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     output.stdout
-}
-
-#[test]
-fn an_image_of_another_host_is_another_registry() {
-    let reference: Reference = "docker.io/library/nginx:latest".parse().unwrap();
-    assert!(Registry::open(&reference, access()).is_ok(), "nothing is sent by opening");
 }

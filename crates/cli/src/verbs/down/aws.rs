@@ -33,8 +33,8 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     let held = contents(&session, name).await?;
     agree(context, held, stack.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
-    if 0 < deleted.left {
-        printer.note(format!("detached: {} tasks are still ending", deleted.left));
+    if 0 < deleted.left || deleted.is_draining {
+        printer.note(format!("detached: the service is on its way out, {} tasks are left", deleted.left));
         printer.note("  go on with it: gimmetime down");
         return Ok(Exit::Unsure);
     }
@@ -52,9 +52,9 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
         }
     };
     let after = inventory(&session, name).await?;
-    said(printer.json(&as_json(name, &deleted, &destroyed, &after)))?;
+    said(printer.json(&as_json(name, &deleted, &destroyed, held, &after)))?;
     let took = span(source::mono().since(began));
-    said(printer.text(format!("{}   {took} · {}", done(&deleted, &destroyed, printer), left(&after))))?;
+    said(printer.text(format!("{}   {took} · {}", done(&deleted, &destroyed, held, printer), left(&after))))?;
     for Item { kind, id } in &after.left {
         said(printer.text(format!("  left   {kind}  {id}")))?;
     }
@@ -120,14 +120,14 @@ async fn drain(
     let cloud = Cloud::new(settings, &context.common, session.clone(), spec, outputs)?;
     let follow = Follow::new(&context.who);
     let run = follow.run();
-    match Box::pin(follow.until_end(delete(&cloud.place, Releases::Deregister, &run), printer)).await? {
+    match Box::pin(follow.until_end(delete(&cloud.place, Releases::Delete, &run), printer)).await? {
         Followed::Ended(report) => Ok(report?),
         Followed::RollBack { .. } => Err(Failure::unsure("interrupted; the deletion goes on").hint("gimmetime down")),
     }
 }
 
 /// `✔ drained ✔ stack gone ✔ 14 images`
-fn done(deleted: &DeleteReport, destroyed: &Destroyed, printer: &Printer) -> String {
+fn done(deleted: &DeleteReport, destroyed: &Destroyed, held: Contents, printer: &Printer) -> String {
     let tick = printer.paint(Tone::Good, "✔");
     let mut words = Vec::new();
     if deleted.service {
@@ -136,8 +136,8 @@ fn done(deleted: &DeleteReport, destroyed: &Destroyed, printer: &Printer) -> Str
     if destroyed.was_there {
         words.push(format!("{tick} stack gone"));
     }
-    if 0 < destroyed.images {
-        words.push(format!("{tick} {} images", destroyed.images));
+    if 0 < held.images {
+        words.push(format!("{tick} {} image{}", held.images, if held.images == 1 { "" } else { "s" }));
     }
     words.join("   ")
 }
@@ -162,14 +162,14 @@ fn items(items: &[Item]) -> Vec<Value> {
     items.iter().map(|Item { kind, id }| json!({ "kind": kind, "id": id })).collect()
 }
 
-fn as_json(name: &str, deleted: &DeleteReport, destroyed: &Destroyed, after: &Inventory) -> Value {
+fn as_json(name: &str, deleted: &DeleteReport, destroyed: &Destroyed, held: Contents, after: &Inventory) -> Value {
     json!({
         "name": name,
         "removed": true,
         "service": deleted,
         "stack": destroyed.was_there,
         "resources": destroyed.resources,
-        "images": destroyed.images,
+        "images": held.images,
         "seconds": destroyed.took.as_secs_f64(),
         "left": items(&after.left),
         "kept": items(&after.kept),

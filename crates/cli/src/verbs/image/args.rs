@@ -92,6 +92,9 @@ pub(crate) struct Reach {
     /// Speak plain http, beyond loopback too
     #[arg(long, conflicts_with = "ca")]
     pub(crate) insecure: bool,
+    /// Let the registry send the password to a token server on this host too; may be given several times
+    #[arg(long = "token-host", value_name = "HOST")]
+    pub(crate) token_hosts: Vec<String>,
     /// The user at the registry
     #[arg(
         long,

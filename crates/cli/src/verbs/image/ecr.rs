@@ -7,6 +7,19 @@ use tokio::runtime::Handle;
 use crate::settings::Place;
 use crate::verbs::Context;
 
+/// The domains of AWS's partitions, whole: whoever owns `amazonaws.example` must not be handed a password.
+const DOMAINS: [&str; 9] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "on.aws",
+    "on.amazonwebservices.com.cn",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
 /// A private registry of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EcrHost {
@@ -22,14 +35,14 @@ impl EcrHost {
         let rest = SERVICES.into_iter().find_map(|service| rest.strip_prefix(service))?;
         let (region, domain) = rest.split_once('.')?;
         let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        let is_domain = ["amazonaws.", "on.aws", "on.amazonwebservices."].iter().any(|known| domain.starts_with(known));
-        (is_account && is_domain).then(|| Self { account: account.to_owned(), region: region.to_owned() })
+        (is_account && DOMAINS.contains(&domain))
+            .then(|| Self { account: account.to_owned(), region: region.to_owned() })
     }
 }
 
 /// Who gives credentials for `host`, if it is such a registry: the SDK, with the profile that was typed, else the
 /// target's. Nothing is asked before the registry asks. Call it within the async runtime, and the provider outside of it.
-pub(super) fn provider(host: &str, context: &Context) -> Option<Provider> {
+pub(crate) fn provider(host: &str, context: &Context) -> Option<Provider> {
     let EcrHost { account, region } = EcrHost::parse(host)?;
     let of_target = match &context.settings.place {
         Place::Aws(place) => place.profile.clone(),
@@ -37,15 +50,23 @@ pub(super) fn provider(host: &str, context: &Context) -> Option<Provider> {
     };
     let profile = context.common.profile.clone().or(of_target);
     let spec = SessionSpec { region: Some(region), profile, account: Some(account) };
-    let runtime = Handle::current();
-    Some(Provider::new("AWS", move || {
-        let login = runtime.block_on(login(&spec)).map_err(|error| one_line(&error.to_string()))?;
-        Ok(Credential::basic(login.user, login.password))
-    }))
+    Some(asking(async move || Session::open(&spec).await?.ecr_login().await))
 }
 
-async fn login(spec: &SessionSpec) -> Result<RegistryLogin, AwsError> {
-    Session::open(spec).await?.ecr_login().await
+/// The same for a registry of the session's own account and region, without another way to AWS.
+pub(crate) fn provider_of(session: &Session, host: &str) -> Option<Provider> {
+    let EcrHost { account, region } = EcrHost::parse(host)?;
+    let session = session.clone();
+    let is_own = account == session.account() && region == session.region();
+    is_own.then(|| asking(async move || session.ecr_login().await))
+}
+
+fn asking(login: impl AsyncFn() -> Result<RegistryLogin, AwsError> + Send + Sync + 'static) -> Provider {
+    let runtime = Handle::current();
+    Provider::new("AWS", move || {
+        let login = runtime.block_on(login()).map_err(|error| one_line(&error.to_string()))?;
+        Ok(Credential::basic(login.user, login.password))
+    })
 }
 
 /// An error as a part of a sentence, without its hint: the sentence has its own.
@@ -97,6 +118,10 @@ mod tests {
             "123456789012.dkr.ecr.eu-west-1.example.com",
             "123456789012.dkr.ecr.amazonaws.com",
             "123456789012.example.com",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.example.com",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.example.com",
+            "123456789012.dkr.ecr.eu-west-1.on.aws.example.com",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com:8443",
             "localhost:5000",
         ] {
             assert_eq!(EcrHost::parse(host), None, "{host}");

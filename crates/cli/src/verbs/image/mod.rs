@@ -3,7 +3,7 @@
 pub(crate) mod args;
 
 mod build;
-mod ecr;
+pub(crate) mod ecr;
 mod list;
 mod push;
 mod reach;
@@ -126,15 +126,6 @@ async fn until_interrupted<T>(work: impl Future<Output = T>) -> Result<Ended<T>,
 /// A failure of a registry, as a failure of the command, which ends with `exit` unless the usage was wrong. The last line
 /// of such an error may be a hint.
 pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
-    let words = error.to_string();
-    let (words, hint) = match words.split_once("\nhint: ") {
-        Some((words, hint)) => (words.to_owned(), Some(hint.to_owned())),
-        None => (words, None),
-    };
-    let hint = hint.or_else(|| match error {
-        RegistryError::NoCredentials { registry, .. } => Some(ecr::hint(registry)),
-        _ => None,
-    });
     let is_usage = matches!(
         error,
         RegistryError::Address { .. }
@@ -142,5 +133,12 @@ pub(crate) fn registry_failed(error: &RegistryError, exit: Exit) -> Failure {
             | RegistryError::Proxy { .. }
             | RegistryError::Interrupted { .. }
     );
-    Failure { exit: if is_usage { Exit::Unsure } else { exit }, words, hint }
+    let failure = Failure::told(if is_usage { Exit::Unsure } else { exit }, &error.to_string());
+    match error {
+        RegistryError::NoCredentials { registry, .. } if failure.hint.is_none() => failure.hint(ecr::hint(registry)),
+        RegistryError::Realm(_) if failure.hint.is_none() => {
+            failure.hint("image push and image verify take --token-host HOST, if that host may have it")
+        }
+        _ => failure,
+    }
 }

@@ -85,7 +85,7 @@ impl Order {
         let attached = if args.sbom { Some(attachment(chosen)?) } else { None };
         let by_digest = Reference { tag: None, digest: Some(digest.clone()), ..args.reference.clone() };
         let registry = Registry::open(&by_digest, access).map_err(|error| registry_failed(&error, Exit::Failed))?;
-        Ok(Self { registry, image, tags, attached })
+        Ok(Self { registry: registry.to_push(), image, tags, attached })
     }
 
     /// Whether the registry has the image, whatever its tags: then it was tried before. Also learns, before anything else

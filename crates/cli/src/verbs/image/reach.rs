@@ -29,6 +29,7 @@ pub(super) fn access(
         ca: reach.ca.clone(),
         plain: if reach.insecure { Plain::Anywhere } else { Plain::Loopback },
         proxy: proxy.filter(|_| !is_spared),
+        token_hosts: reach.token_hosts.clone(),
         ..Access::default()
     })
 }
@@ -88,8 +89,16 @@ mod tests {
     }
 
     #[test]
+    fn a_token_server_is_trusted_if_its_host_was_typed() {
+        let reach = Reach { token_hosts: vec!["sso.example.net".to_owned()], ..Reach::default() };
+        let reference = "registry.example.org/web".parse().unwrap();
+        let access = access(&reach, &reference, &Environment::default(), None).unwrap();
+        assert_eq!(access.token_hosts, reach.token_hosts);
+    }
+
+    #[test]
     fn half_a_credential_in_the_environment_is_a_mistake() {
-        let reach = Reach { ca: None, insecure: false, username: None, password_stdin: false };
+        let reach = Reach::default();
         let mut environment = RegistryEnvironment { user: Some("alice".to_owned()), ..RegistryEnvironment::default() };
         assert!(given(&reach, &environment).is_err());
         environment.password = Some("hunter2".to_owned());

@@ -1,6 +1,8 @@
 //! `up` on AWS: planned, agreed to, made while the image is on its way, then the service, then the check.
 
-use gimmetime_aws::stack::{self, Applied, Ended, StackState};
+use std::time::Duration;
+
+use gimmetime_aws::stack::{self, Applied, Change, Ended, StackState};
 use gimmetime_aws::{PlaceEvent, Session};
 use gimmetime_check::{CheckError, Report};
 use gimmetime_clock::{Mono, source};
@@ -21,6 +23,8 @@ use crate::verbs::change::{self, Changed};
 use crate::verbs::plan::{Aim, Outlook};
 use crate::verbs::{Context, check, confirm, said};
 
+/// How long the name of a new balancer is waited for: a resolver may remember for a minute that there was none.
+const NAME_PATIENCE: Duration = Duration::from_secs(90);
 /// The resource after which an image can be pushed.
 const REPOSITORY: &str = "AWS::ECR::Repository";
 
@@ -188,7 +192,7 @@ async fn serve(
         Changed::Own(up) => up,
         Changed::Other(rollout) => UpReport { action: UpAction::Unchanged, changes: Vec::new(), rollout: *rollout },
     };
-    let checked = examine(context, settings, &cloud.place.url, &up).await;
+    let checked = examine_named(context, settings, made, &up, printer).await;
     said(printer.json(&as_json(settings, made, &up, checked.as_ref())))?;
     if up.rollout.outcome != Outcome::Done {
         return change::end(context, &up.rollout, printer);
@@ -209,6 +213,27 @@ async fn serve(
     tell_changes(&up, printer)?;
     success_info(settings, &cloud.place.url, printer)?;
     Ok(change::undone(&up.rollout, exit))
+}
+
+/// What the service says of its clocks. The name of a balancer that was just made is not known everywhere at once.
+async fn examine_named(
+    context: &Context,
+    settings: &Settings,
+    made: &Made,
+    up: &UpReport,
+    printer: &mut Printer,
+) -> Option<Result<Report, CheckError>> {
+    let began = source::mono();
+    loop {
+        let checked = examine(context, settings, &made.cloud.place.url, up).await;
+        let is_young = made.applied.change == Change::Created && source::mono().since(began) < NAME_PATIENCE;
+        if !is_young || !matches!(checked, Some(Err(CheckError::Resolve(_)))) {
+            printer.clear();
+            return checked;
+        }
+        printer.progress("waiting for the balancer's name", "waiting for the balancer's name");
+        tokio::time::sleep(made.cloud.place.poll).await;
+    }
 }
 
 /// A balancer that this machine cannot reach proves nothing: what ECS found healthy stands.

@@ -89,7 +89,7 @@ fn a_name_or_a_template_that_aws_would_refuse_is_refused_before_anybody_is_asked
     cloud.file("gimmetime.toml", &settings);
     for verb in [&["up", "--yes"][..], &["plan"], &["template"]] {
         let ran = cloud.run(verb);
-        ran.ends(2);
+        ran.ends(2).says("CloudFormation takes 51200").says("hint: join neighbouring ingress ranges");
         assert_eq!(ran.stdout, "", "{ran:#?}");
     }
     cloud.settings("", "");
@@ -152,9 +152,9 @@ fn two_who_deploy_at_once_learn_of_each_other_and_an_interrupted_up_goes_on() {
     cloud.settings("", "env = { LOG = \"info\" }");
     let second = cloud.run(&["deploy"]);
     second.ends(2).says(": deploy r2, since ").says("hint: pass --attach to follow it, or --wait to begin after it");
-    let waiting = cloud.run(&["deploy", "--wait"]);
-    waiting.ends(0).says("r2 → r3").says(" 0 failed");
+    cloud.must(&["deploy", "--attach"]).says("following deploy r2 by ").says(" 0 failed");
     Ran::of(first.wait_with_output().unwrap()).ends(0).says(" 0 failed");
+    cloud.must(&["deploy", "--wait"]).says("r2 → r3").says(" 0 failed");
 }
 
 /// A command that runs; what it says on standard error can be read while it does.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::place::{ACCOUNT, Cloud, REGION};
+use super::place::{ACCOUNT, Cloud, REGION, emulator};
 
 /// The probe of a change saw requests, and lost none.
 #[track_caller]
@@ -75,6 +75,14 @@ fn deployed(cloud: &Cloud) {
     assert_eq!(deploy["outcome"], "done", "{deploy:#}");
     nothing_lost(&deploy);
     cloud.must(&["deploy"]).says("r2 runs this digest with these settings already; --force");
+    // The same image by other names: by its digest, and by the tag that it was pushed under.
+    let digest = cloud.json(&["status"])["release"]["digest"].as_str().unwrap().to_owned();
+    let repository = format!("{}/{}", emulator(), cloud.name);
+    let tag = format!("{}-{}", env!("CARGO_PKG_VERSION"), &digest["sha256:".len()..][..12]);
+    for image in [digest.clone(), format!("{repository}@{digest}"), format!("{repository}:{tag}")] {
+        cloud.must(&["deploy", &image]).says("r2 runs this digest with these settings already");
+    }
+    cloud.run(&["deploy", &format!("{repository}:latest")]).ends(1).says("there is no image").says(":latest");
     // What was deployed by hand is not undone by `up`.
     assert_eq!(cloud.json(&["up"])["action"], "unchanged");
 }
@@ -108,7 +116,7 @@ fn removed(cloud: &Cloud) {
     cloud.run(&["down", "--yes"]).ends(2).says(&format!("its name is `{}`", cloud.name));
     assert_eq!(cloud.json(&["status"])["healthy"], 3);
     let down = cloud.must(&["down", "--yes", "--name", &cloud.name]);
-    down.says("✔ 3 tasks drained").says("✔ stack gone").says("left: 0 resources, $0.00/h").says("kept on purpose");
+    down.says("✔ 3 tasks drained").says("✔ stack gone").says("left: 0 resources, $0.00/h");
     assert_eq!(cloud.inventory(), Vec::<String>::new());
     cloud.must(&["down", "--yes", "--name", &cloud.name]).says("nothing to delete");
     cloud.run(&["status"]).ends(2).says("is not up").says("up");

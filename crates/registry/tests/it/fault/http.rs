@@ -24,10 +24,14 @@ pub(crate) struct Response {
 impl Asked {
     /// A value of the query, its escapes undone.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs.into_iter().find(|(key, _)| *key == name)?.1;
-        Some(percent_encoding::percent_decode_str(value).decode_utf8().unwrap().into_owned())
+        parameter(&self.query, name)
     }
+}
+
+/// A value of a query or a form, its escapes undone.
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    let value = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1;
+    Some(percent_encoding::percent_decode_str(value).decode_utf8().unwrap().into_owned())
 }
 
 impl Response {

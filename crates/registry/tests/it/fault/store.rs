@@ -1,13 +1,13 @@
 //! What the registry keeps, and how it answers when nothing goes wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use gimmetime_image::sha256;
 use serde_json::{Value, json};
 
-use super::http::{Asked, Response};
+use super::http::{Asked, Response, parameter};
 
 /// Whose quirks it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Profile {
     Ecr,
     /// GitHub: a relative place for uploads, no referrers.
     Ghcr,
-    /// Google: uploads on another server, no HEAD for blobs, no referrers.
+    /// Google: uploads on another server, no HEAD for blobs, no referrers. A token without the right to push is denied.
     Gar,
 }
 
@@ -58,7 +58,8 @@ pub(crate) struct State {
     pub(crate) manifests: BTreeMap<String, (String, Vec<u8>)>,
     pub(crate) tags: BTreeMap<String, String>,
     sessions: BTreeMap<String, bool>,
-    pub(crate) tokens: BTreeSet<String>,
+    /// Tokens, and the scope of each.
+    pub(crate) tokens: BTreeMap<String, String>,
     counter: usize,
 }
 
@@ -126,7 +127,8 @@ impl Store {
         let mut state = self.state.lock().unwrap();
         state.counter += 1;
         let token = format!("token-{}", state.counter);
-        state.tokens.insert(token.clone());
+        let scope = asked.parameter("scope").or_else(|| parameter(&form, "scope")).unwrap_or_default();
+        state.tokens.insert(token.clone(), scope);
         Response::new(200).body(json!({ "token": token }).to_string())
     }
 
@@ -138,7 +140,12 @@ impl Store {
             }
             Auth::Bearer(..) => {
                 let token = asked.authorization.as_deref().and_then(|header| header.strip_prefix("Bearer "));
-                let is_known = token.is_some_and(|token| self.state.lock().unwrap().tokens.contains(token));
+                let scope_had = token.and_then(|token| self.state.lock().unwrap().tokens.get(token).cloned());
+                let is_looking = matches!(asked.method.as_str(), "HEAD" | "GET");
+                let is_known = scope_had.as_ref().is_some_and(|scope| is_looking || scope.contains("push"));
+                if scope_had.is_some() && !is_known && self.profile == Profile::Gar {
+                    return Some(Response::error(403, "DENIED", "that token is for looking"));
+                }
                 let scope = format!("repository:{0}:pull repository:{0}:push", self.repository);
                 (is_known, format!("Bearer realm=\"http://{own}/token\",service=\"s\",scope=\"{scope}\""))
             }
