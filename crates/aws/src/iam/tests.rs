@@ -20,8 +20,8 @@ fn actions(level: Level) -> BTreeSet<&'static str> {
 #[test]
 fn every_document_is_within_the_limit_and_few_are_needed() {
     let long = Scope { name: format!("t{}", "x".repeat(31)), region: "ap-southeast-2".to_owned(), ..scope() };
-    for scope in [scope(), long] {
-        for (level, most) in [(Level::Read, 1), (Level::Deploy, 2), (Level::Up, 3)] {
+    for (scope, most) in [(scope(), [1, 1, 2]), (long, [1, 2, 3])] {
+        for (level, most) in [Level::Read, Level::Deploy, Level::Up].into_iter().zip(most) {
             let policies = policies(level, &scope);
             assert!(policies.len() <= most, "{level:?} has {}", policies.len());
             for policy in policies {
@@ -303,7 +303,8 @@ fn named_operations(source: &str) -> Vec<String> {
 }
 
 /// What only looks like an operation.
-const NO_OPERATIONS: [(&str, &[&str]); 3] = [
+const NO_OPERATIONS: [(&str, &[&str]); 4] = [
+    ("the standard library", &["GetMut"]),
     (
         "the command line's own description",
         &["GetAbout", "GetArguments", "GetId", "GetMatches", "GetName", "GetSubcommands"],
