@@ -26,7 +26,7 @@ const BEFORE_RESOURCE: &str = "on resource: ";
 impl Denied {
     /// Reads AWS's words: `User: … is not authorized to perform: X on resource: Y because …`.
     pub fn read(doing: &str, message: &str) -> Self {
-        let message = message.split(ENCODED).next().unwrap_or_default().trim_end();
+        let message = readable(message);
         Self {
             doing: doing.to_owned(),
             action: word_after(message, BEFORE_ACTION).filter(|word| word.contains(':')),
@@ -47,6 +47,11 @@ impl Denied {
         let resource = self.resource.as_deref().unwrap_or("*");
         Some(serde_json::json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string())
     }
+}
+
+/// What of AWS's words is for people.
+pub(crate) fn readable(words: &str) -> &str {
+    words.split(ENCODED).next().unwrap_or_default().trim_end()
 }
 
 /// The word behind a marker, without the punctuation that ends a sentence.

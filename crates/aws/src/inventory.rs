@@ -73,20 +73,37 @@ pub struct PlaceSummary {
 /// # Errors
 /// Only what concerns the caller as a whole, such as expired credentials. What one service does not tell is `unsure`.
 pub async fn inventory(session: &Session, name: &str) -> Result<Inventory, AwsError> {
+    // Three rows of questions at a time: one after the other they take seconds, all at once they are throttled.
+    let by_name = async {
+        vec![
+            ("the stack", by_name::stack(session, name).await),
+            ("the cluster and its service", by_name::cluster(session, name).await),
+            ("task definitions", by_name::task_definitions(session, name).await),
+            ("the repository", by_name::repository(session, name).await),
+            ("log groups", by_name::log_groups(session, name).await),
+            ("policies of logs", by_name::log_policy(session, name).await),
+        ]
+    };
+    let by_tag = async {
+        vec![
+            ("roles", by_tag::roles(session, name).await),
+            ("balancers", by_tag::balancers(session, name).await),
+            ("target groups", by_tag::target_groups(session, name).await),
+            ("AWS's index of tags", by_tag::others(session, name).await),
+        ]
+    };
+    let of_network = async {
+        let mut rows = Vec::new();
+        for kind in by_tag::NETWORK {
+            rows.push((kind.words, by_tag::network(session, &kind, name).await));
+        }
+        rows
+    };
+    let (by_name, by_tag, of_network) = tokio::join!(by_name, by_tag, of_network);
     let mut found = Inventory::default();
-    found.look("the stack", by_name::stack(session, name).await)?;
-    found.look("the cluster and its service", by_name::cluster(session, name).await)?;
-    found.look("task definitions", by_name::task_definitions(session, name).await)?;
-    found.look("the repository", by_name::repository(session, name).await)?;
-    found.look("log groups", by_name::log_groups(session, name).await)?;
-    found.look("policies of logs", by_name::log_policy(session, name).await)?;
-    found.look("roles", by_tag::roles(session, name).await)?;
-    found.look("balancers", by_tag::balancers(session, name).await)?;
-    found.look("target groups", by_tag::target_groups(session, name).await)?;
-    for kind in by_tag::NETWORK {
-        found.look(kind.words, by_tag::network(session, &kind, name).await)?;
+    for (what, items) in by_name.into_iter().chain(by_tag).chain(of_network) {
+        found.look(what, items)?;
     }
-    found.look("AWS's index of tags", by_tag::others(session, name).await)?;
     found.keep("deregistered task definitions", by_name::deregistered(session, name).await)?;
     for (_, role) in SERVICE_ROLES {
         if preparation::has_role(session, role).await == Some(true) {

@@ -45,7 +45,7 @@ fn template(retention_days: u32, role_path: &str) -> String {
                 "LogGroupName": "/gimmetime/web", "RetentionInDays": retention_days,
             }},
             "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "web"}},
-            "Role": {"Type": "AWS::IAM::Role", "Properties": {"Path": role_path, "AssumeRolePolicyDocument": {
+            "TaskRole": {"Type": "AWS::IAM::Role", "Properties": {"Path": role_path, "AssumeRolePolicyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
                     "Principal": {"Service": "ecs-tasks.amazonaws.com"}}],
@@ -171,7 +171,7 @@ async fn a_protected_place_is_neither_removed_nor_replaced_until_that_is_lifted(
     let elsewhere = Wanted { template: template(30, "/elsewhere/"), ..protected };
     let planned = plan(&session, &elsewhere, &run().0).await.unwrap();
     let replaced: Vec<_> = planned.replaced().map(|it| (it.logical_id.as_str(), it.replacement)).collect();
-    assert_eq!(replaced, [("Role", Replacement::Yes)]);
+    assert_eq!(replaced, [("TaskRole", Replacement::Yes)]);
     let error = apply(&session, &elsewhere, &run().0).await.unwrap_err();
     assert!(matches!(error, AwsError::Stack(StackError::Protected { .. })), "{error}");
     done(apply(&session, &wanted(30), &run().0).await.unwrap());
@@ -205,7 +205,7 @@ async fn a_place_that_was_half_removed_by_hand_is_removed_all_the_same() {
     let id = |name: &str| there.iter().find(|it| it.logical_id == name).unwrap().physical_id.clone().unwrap();
     let query = session.query();
     query.form("delete a subnet", Service::Ec2, "DeleteSubnet", &[("SubnetId", &id("Subnet"))]).await.unwrap();
-    query.form("delete a role", Service::Iam, "DeleteRole", &[("RoleName", &id("Role"))]).await.unwrap();
+    query.form("delete a role", Service::Iam, "DeleteRole", &[("RoleName", &id("TaskRole"))]).await.unwrap();
     query
         .json("delete logs", Service::Logs, "DeleteLogGroup", &json!({"logGroupName": "/gimmetime/web"}))
         .await

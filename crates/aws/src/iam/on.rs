@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Scope;
 use super::document::{Condition, Statement};
 use crate::preparation::SERVICE_ROLES;
+use crate::template::ROLES;
 
 /// What calls are limited to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,8 +166,8 @@ impl Scope {
     /// are not cut.
     fn made_roles(&self) -> Vec<String> {
         let path = self.roles.path.as_deref().unwrap_or("/");
-        let made = [(&self.roles.execution, "ExecutionRole"), (&self.roles.task, "TaskRole")];
-        let made = made.into_iter().filter(|(yours, _)| yours.is_none());
+        let yours = [&self.roles.execution, &self.roles.task];
+        let made = yours.into_iter().zip(ROLES).filter(|(yours, _)| yours.is_none());
         made.map(|(_, id)| self.iam(&format!("role{path}{}-{id}-*", self.name))).collect()
     }
 }

@@ -7,6 +7,7 @@ use crate::inventory::{Item, MAX_PAGES};
 use crate::query::{Element, Service};
 use crate::session::Session;
 use crate::tags;
+use crate::template::ROLES;
 
 /// Resources whose tags ELB tells in one call.
 const TAGS_AT_ONCE: usize = 20;
@@ -151,16 +152,17 @@ fn is_labelled(tags: &[Element], name: &str) -> bool {
     tags.iter().any(|tag| says(tag, ["Key", "key"], tags::NAME) && says(tag, ["Value", "value"], name))
 }
 
-/// IAM has no filter by tag either. CloudFormation names a role after the stack, so only those are read.
+/// IAM has no filter by tag either. CloudFormation names a role after stack and logical id, so only those are read: the tags
+/// of others are none of our business, nor are they shown to whoever has our policy.
 pub(super) async fn roles(session: &Session, name: &str) -> Result<Vec<Item>, AwsError> {
     const DOING: &str = "look for roles";
     let (mut found, mut marker) = (Vec::new(), None::<String>);
-    let prefix = format!("{name}-");
+    let prefixes = ROLES.map(|id| format!("{name}-{id}-"));
     for _ in 0..MAX_PAGES {
         let parameters: Vec<(&str, &str)> = marker.iter().map(|marker| ("Marker", marker.as_str())).collect();
         let reply = session.query().form(DOING, Service::Iam, "ListRoles", &parameters).await?;
         for role in reply.list("Roles").iter().filter_map(|role| role.text("RoleName")) {
-            if role.starts_with(&prefix) && has_label(session, role, name).await? {
+            if prefixes.iter().any(|prefix| role.starts_with(prefix)) && has_label(session, role, name).await? {
                 found.push(Item::new("role", role));
             }
         }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::testing::cloud::nothing;
-use crate::testing::{Asked, Aws, Reply, ec2, xml};
+use crate::testing::{Asked, Aws, Reply, ec2, refuse, xml};
 
 /// Three of a kind: without tags, of a place whose name begins alike, and ours.
 fn three(list: &str, id: &str) -> String {
@@ -34,8 +34,15 @@ fn account(asked: &Asked) -> Option<Reply> {
             "<TagDescriptions><member><ResourceArn>strange</ResourceArn><Tags/></member><member><ResourceArn>ours</ResourceArn>\
              <Tags><member><Key>gimmetime:name</Key><Value>web</Value></member></Tags></member></TagDescriptions>",
         ),
-        "ListRoles" => xml("ListRoles", "<Roles><member><RoleName>web-strange</RoleName></member></Roles>"),
-        "ListRoleTags" => xml("ListRoleTags", "<Tags/>"),
+        "ListRoles" => xml(
+            "ListRoles",
+            "<Roles><member><RoleName>web-github-DeployRole-1</RoleName></member><member><RoleName>web-2-TaskRole-1</RoleName>\
+             </member><member><RoleName>web-TaskRole-1</RoleName></member></Roles>",
+        ),
+        "ListRoleTags" if asked.parameter("RoleName").as_deref() == Some("web-TaskRole-1") => {
+            xml("ListRoleTags", "<Tags/>")
+        }
+        "ListRoleTags" => refuse("iam", "AccessDenied", "not of this place"),
         "GetResources" => crate::testing::json(&json!({"ResourceTagMappingList": [
             tagged("web-2", "arn:aws:sns:eu-west-1:1:strange"), tagged("web", "arn:aws:sns:eu-west-1:1:ours"),
         ]})),

@@ -12,6 +12,12 @@ use crate::session::Session;
 use crate::spec::{Network, PlaceSpec};
 use crate::stack::{StackView, find};
 
+/// Codes of the quotas of which something may be used up.
+const VPCS: &str = "L-F678F1CE";
+const BALANCERS: &str = "L-53DA6B97";
+/// Rules that a security group has at least; no account has a lower quota.
+const RULES: usize = 60;
+
 /// What was gathered.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -93,10 +99,13 @@ async fn quotas(session: &Session, spec: &PlaceSpec, facts: &mut Facts) {
     let vcpus = f64::from(spec.size.cpu) / 1024.0 * f64::from(spec.count) * 2.0;
     let mut wanted = vec![("fargate", "L-3032A538", "vCPUs of Fargate on demand", vcpus)];
     if is_new {
-        wanted.push(("elasticloadbalancing", "L-53DA6B97", "application load balancers", 1.0));
+        wanted.push(("elasticloadbalancing", BALANCERS, "application load balancers", 1.0));
         if matches!(spec.network, Network::Made { .. }) {
-            wanted.push(("vpc", "L-F678F1CE", "VPCs", 1.0));
+            wanted.push(("vpc", VPCS, "VPCs", 1.0));
         }
+    }
+    if RULES < spec.access.ingress.len() {
+        wanted.push(("vpc", "L-0EA8095F", "rules of a security group", spec.access.ingress.len() as f64));
     }
     for (service, code, words, needed) in wanted {
         let limit = match limit(session, service, code).await {
@@ -104,9 +113,9 @@ async fn quotas(session: &Session, spec: &PlaceSpec, facts: &mut Facts) {
             // Who is not told of one is told of none: once is enough.
             Err(error) => return facts.unknown.push(format!("the account's quotas: {}", first_line(&error))),
         };
-        let used = match service {
-            "vpc" => vpcs(session).await.ok().map(|n| n as f64),
-            "elasticloadbalancing" => balancers(session).await.ok().map(|n| n as f64),
+        let used = match code {
+            VPCS => vpcs(session).await.ok().map(|n| n as f64),
+            BALANCERS => balancers(session).await.ok().map(|n| n as f64),
             _ => None,
         };
         facts.quotas.push(Quota { service, code, words, limit, used, needed });

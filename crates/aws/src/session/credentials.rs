@@ -60,7 +60,8 @@ impl Held {
         let mut held = self.held.lock().await;
         let soon = system_time(source::wall().plus(MARGIN));
         if held.expiry().is_some_and(|end| end <= soon) {
-            *held = self.provider.provide_credentials().await?;
+            let renewed = tokio::time::timeout(PATIENCE, self.provider.provide_credentials());
+            *held = renewed.await.map_err(|_| CredentialsError::provider_timed_out(PATIENCE))??;
         }
         Ok(held.clone())
     }

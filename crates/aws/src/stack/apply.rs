@@ -18,14 +18,19 @@ use crate::stack::{Action, Ended, Failure, Goal, PlaceRun, Replacement, StackSta
 
 /// Steps that one call takes at most; the longest honest way is attach, continue, delete, create, retry.
 const MAX_STEPS: usize = 10;
-/// What fails only because a role is seconds old, or was made by ECS itself a moment ago: once more may do.
-const PASSING_FAILURES: [&str; 5] = [
+/// What fails only because a role is seconds old, or was made by ECS itself a moment ago, or because the account is busy:
+/// once more may do.
+const PASSING_FAILURES: [&str; 6] = [
     "Unable to assume the service linked role",
     "unable to assume the role",
     "not authorized to perform: sts:AssumeRole",
     "Invalid principal in policy",
     "service linked role exists",
+    "Rate exceeded",
 ];
+
+/// Codes of a change that came too late.
+const OTHERS_WERE_EARLIER: [&str; 3] = ["OperationInProgressException", "ChangeSetNotFound", "InvalidChangeSetStatus"];
 
 /// A stack that is as it shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +154,7 @@ impl Work<'_> {
             protection::set(self.session, stack, self.wanted.protect).await?;
             return Ok(Step::Done(self.applied(stack)));
         }
-        let watch = Watch::prepare(self.session, self.run, stack).await?;
+        let watch = Watch::prepare(self.session, self.run, stack).await?.until_whole();
         match change_set.execute(self.session).await {
             Err(error) if is_busy(&error) => return Ok(self.look_again().await),
             executed => executed?,
@@ -190,6 +195,11 @@ impl Work<'_> {
 
     async fn attach(&mut self, stack: &StackView) -> Result<Step, AwsError> {
         self.run.emit(PlaceEvent::Attached { state: stack.state.clone() });
+        if stack.state == StackState::UpdateCleanupInProgress
+            && change_set::is_as_wanted(self.session, stack, self.wanted).await
+        {
+            return Ok(Step::Done(self.applied(stack)));
+        }
         let watch = Watch::attach(self.session, self.run, stack);
         if stack.state == StackState::DeleteInProgress {
             return self.gone(watch).await;
@@ -281,15 +291,17 @@ impl Work<'_> {
     }
 }
 
-/// Whether CloudFormation refuses because something is in progress: two people at once, or a state read too late.
+/// Whether CloudFormation refuses because something is in progress: two people at once, or a state read too late. Who
+/// changes a stack makes all other change sets of it obsolete, and then they are gone.
 fn is_busy(error: &AwsError) -> bool {
     error.refusal().is_some_and(|words| words.contains("_IN_PROGRESS"))
-        || error.has_code("OperationInProgressException")
+        || OTHERS_WERE_EARLIER.iter().any(|code| error.has_code(code))
 }
 
 /// Whether an operation ended as it was meant to.
 fn is_done(state: &StackState) -> bool {
-    matches!(state, StackState::CreateComplete | StackState::UpdateComplete | StackState::ImportComplete)
+    use StackState as S;
+    matches!(state, S::CreateComplete | S::UpdateComplete | S::UpdateCleanupInProgress | S::ImportComplete)
 }
 
 /// Whether a second try may do.

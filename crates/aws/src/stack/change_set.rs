@@ -132,11 +132,12 @@ impl ChangeSet {
     }
 }
 
-/// Whether the stack's last change succeeded and had this text and these tags. What cannot be told is taken for no: the
+/// Whether the stack's last change succeeded (what it replaced may still be on its way out) and had this text and these tags. What cannot be told is taken for no: the
 /// change set tells.
-async fn is_as_wanted(session: &Session, stack: &StackView, wanted: &Wanted) -> bool {
-    let is_settled = matches!(stack.state, StackState::CreateComplete | StackState::UpdateComplete);
-    if !is_settled || stack.tags != wanted.all_tags(Some(stack)) {
+pub(super) async fn is_as_wanted(session: &Session, stack: &StackView, wanted: &Wanted) -> bool {
+    use StackState as S;
+    let has_succeeded = matches!(stack.state, S::CreateComplete | S::UpdateComplete | S::UpdateCleanupInProgress);
+    if !has_succeeded || stack.tags != wanted.all_tags(Some(stack)) {
         return false;
     }
     let call = session.cloudformation().get_template().stack_name(&stack.id);

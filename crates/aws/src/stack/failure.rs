@@ -106,7 +106,7 @@ impl std::error::Error for Stuck {}
 
 impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the stack `{}` could not be removed: {} resources are left", self.name, self.resources.len())?;
+        write!(f, "the stack `{}` could not be removed; left of it: {}", self.name, self.resources.len())?;
         for StuckResource { failed, held_by, .. } in &self.resources {
             let id = failed.physical_id.as_deref().unwrap_or("no id");
             write!(f, "\n  {} ({}, {id}): {}", failed.logical_id, failed.kind, failed.reason)?;

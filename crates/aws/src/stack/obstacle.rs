@@ -178,7 +178,36 @@ async fn holders(session: &Session, kind: &str, id: &str) -> Result<Vec<Holder>,
     let parameters = [("Filter.1.Name", filter), ("Filter.1.Value.1", id)];
     let doing = "look at network interfaces";
     let reply = session.query().form(doing, Service::Ec2, "DescribeNetworkInterfaces", &parameters).await?;
-    Ok(reply.list("networkInterfaceSet").iter().filter(is_in).map(holder).collect())
+    let interfaces: Vec<Holder> = reply.list("networkInterfaceSet").iter().filter(is_in).map(holder).collect();
+    if interfaces.is_empty() && kind == "AWS::EC2::VPC" { strangers(session, id).await } else { Ok(interfaces) }
+}
+
+/// What is in a VPC although the stack removed all that it had made there: a group of `GuardDuty`, what somebody added, what an
+/// earlier change left behind.
+async fn strangers(session: &Session, vpc: &str) -> Result<Vec<Holder>, AwsError> {
+    const KINDS: [[&str; 5]; 2] = [
+        ["DescribeSubnets", "subnetSet", "subnetId", "subnet", "delete-subnet --subnet-id"],
+        [
+            "DescribeSecurityGroups",
+            "securityGroupInfo",
+            "groupId",
+            "security group",
+            "delete-security-group --group-id",
+        ],
+    ];
+    let mut found = Vec::new();
+    for [action, list, id, what, command] in KINDS {
+        let parameters = [("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", vpc)];
+        let reply = session.query().form("look into the VPC", Service::Ec2, action, &parameters).await?;
+        // Each VPC has a group of that name, which goes with it.
+        let is_strange = |one: &&Element| one.text("vpcId") == Some(vpc) && one.text("groupName") != Some("default");
+        found.extend(reply.list(list).iter().filter(is_strange).filter_map(|one| one.text(id)).map(|id| Holder {
+            words: format!("{what} {id}, which is not the stack's"),
+            goes_by_itself: false,
+            hint: Some(format!("aws ec2 {command} {id}")),
+        }));
+    }
+    Ok(found)
 }
 
 /// Whose an interface is: pure. AWS writes it into the description.
@@ -194,12 +223,11 @@ fn holder(interface: &Element) -> Holder {
             hint: Some(format!("aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {endpoint}")),
         };
     }
-    if let Some(balancer) = description.strip_prefix("ELB ") {
-        let words = format!("{id} of load balancer {balancer}; it goes by itself within minutes");
-        return Holder { words, goes_by_itself: true, hint: None };
-    }
-    if description.contains(":ecs:") || requester.contains("ecs") {
-        let words = format!("{id} of an ECS task; it goes by itself within minutes");
+    let passing = [("ELB ", "load balancer"), ("Interface for NAT Gateway ", "NAT gateway")];
+    let of = passing.iter().find_map(|(begin, what)| Some(format!("{what} {}", description.strip_prefix(begin)?)));
+    let is_task = description.contains(":ecs:") || requester.contains("ecs");
+    if let Some(of) = of.or_else(|| is_task.then(|| "an ECS task".to_owned())) {
+        let words = format!("{id} of {of}; it goes by itself within minutes");
         return Holder { words, goes_by_itself: true, hint: None };
     }
     let described = if description.is_empty() { "without a description" } else { description };
@@ -280,6 +308,7 @@ mod tests {
         assert!(!guardduty.goes_by_itself);
         assert_eq!(guardduty.hint.as_deref(), Some("aws ec2 delete-vpc-endpoints --vpc-endpoint-ids vpce-0a1"));
         assert!(interface("ELB app/web/123", "amazon-elb").goes_by_itself);
+        assert!(interface("Interface for NAT Gateway nat-1", "123").goes_by_itself);
         assert!(interface("arn:aws:ecs:eu-west-1:1:attachment/2", "123").goes_by_itself);
         let other = interface("my database", "AIDA");
         assert!(!other.goes_by_itself && other.words.contains("my database") && other.words.contains("AIDA"));

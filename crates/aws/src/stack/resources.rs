@@ -1,5 +1,6 @@
 //! The resources of a stack.
 
+use crate::denied::readable;
 use crate::error::{AwsError, refused};
 use crate::session::Session;
 
@@ -40,7 +41,8 @@ pub async fn list(session: &Session, stack: &str) -> Result<Vec<StackResource>, 
             kind: resource.resource_type().unwrap_or_default().to_owned(),
             physical_id: resource.physical_resource_id().filter(|id| !id.is_empty()).map(str::to_owned),
             status: resource.resource_status().map_or("", |status| status.as_str()).to_owned(),
-            reason: resource.resource_status_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
+            reason:
+                resource.resource_status_reason().map(readable).filter(|reason| !reason.is_empty()).map(str::to_owned),
         }));
         token = reply.next_token;
         if token.is_none() {

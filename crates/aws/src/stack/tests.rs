@@ -108,8 +108,8 @@ async fn a_stack_is_made_with_its_tags_and_every_resource_is_told_once() {
 
 #[tokio::test]
 async fn a_first_try_that_fails_tells_the_earliest_cause_and_not_its_consequences() {
-    let reason =
-        "User: arn:aws:iam::1:user/a is not authorized to perform: ecs:CreateCluster on resource: arn:aws:ecs:x";
+    let reason = "User: arn:aws:iam::1:user/a is not authorized to perform: ecs:CreateCluster on resource: arn:aws:ecs:x \
+         Encoded authorization failure message: 4rSXuL0q";
     let aws = serve(nothing().then("CreateStack", failed_create(reason))).await;
     let (run, mut receiver) = run();
     let failure = failure(apply(&aws.session().await, &wanted(), &run).await.unwrap_err());
@@ -119,7 +119,7 @@ async fn a_first_try_that_fails_tells_the_earliest_cause_and_not_its_consequence
     assert_eq!(failure.state, StackState::RollbackComplete);
     let text = failure.to_string();
     assert!(text.contains(r#""Action":"ecs:CreateCluster""#), "{text}");
-    assert!(text.contains("removed again"), "{text}");
+    assert!(text.contains("removed again") && !text.contains("4rSX"), "{text}");
     let rolling = events(&mut receiver).into_iter().filter(|event| matches!(event, PlaceEvent::RollingBack { .. }));
     assert_eq!(rolling.count(), 1);
     assert_eq!(aws.count("CreateStack"), 1);
@@ -193,7 +193,28 @@ async fn nothing_is_changed_where_nothing_differs() {
 }
 
 #[tokio::test]
-async fn an_update_waits_until_the_old_is_cleaned_up_and_keeps_the_owner() {
+async fn the_tasks_of_a_subnet_that_goes_are_not_waited_for_by_those_who_move_them() {
+    let cleaning = || look("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", &[("Subnet", SUBNET, "DELETE_IN_PROGRESS", "")]);
+    let begun = look("UPDATE_IN_PROGRESS", &[stack_event("UPDATE_IN_PROGRESS")]);
+    let cloud = stack("CREATE_COMPLETE").changes(&[&change("Remove", "Subnet", SUBNET, "")]);
+    let aws = serve(cloud.then("ExecuteChangeSet", vec![begun, cleaning()])).await;
+    let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
+    assert_eq!(applied.change, Change::Updated);
+
+    // The same command again, after it was interrupted there.
+    let mut cloud = stack("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS").underway(vec![cleaning()]);
+    cloud.tags.push(("team".to_owned(), "time".to_owned()));
+    let text = |asked: &Asked| {
+        let body = format!("<TemplateBody>{}</TemplateBody>", wanted().template);
+        (asked.action == "GetTemplate").then(|| xml("GetTemplate", &body))
+    };
+    let aws = Aws::start(cloud.serve(text)).await;
+    let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
+    assert_eq!((applied.change, aws.count("CreateChangeSet")), (Change::Unchanged, 0));
+}
+
+#[tokio::test]
+async fn an_update_keeps_the_owner() {
     let modify = change("Modify", "Subnet", SUBNET, "False");
     let cloud = stack("CREATE_COMPLETE").changes(&[&modify]).then("ExecuteChangeSet", updated());
     let aws = serve(cloud).await;
@@ -361,13 +382,18 @@ async fn what_is_in_progress_is_attached_to_and_then_compared() {
 
 #[tokio::test]
 async fn somebody_who_was_a_moment_earlier_is_attached_to() {
-    let modify = change("Modify", "Subnet", SUBNET, "False");
-    let cloud = stack("UPDATE_COMPLETE").changes(&[&modify]).changes(&[]);
-    let aws = serve(cloud.then("ExecuteChangeSet", updated())).await;
-    let words = "ChangeSet [x] cannot be executed in its current status of a stack in UPDATE_IN_PROGRESS";
-    aws.fail("ExecuteChangeSet", [refuse("cloudformation", "InvalidChangeSetStatus", words)]);
-    let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
-    assert_eq!(applied.change, Change::Unchanged);
+    for (code, words) in [
+        ("ValidationError", "Stack:arn is in UPDATE_IN_PROGRESS state and can not be updated."),
+        ("InvalidChangeSetStatus", "ChangeSet [x] cannot be executed in its current execution status of [OBSOLETE]"),
+        ("ChangeSetNotFound", "ChangeSet [x] does not exist"),
+    ] {
+        let modify = change("Modify", "Subnet", SUBNET, "False");
+        let cloud = stack("UPDATE_COMPLETE").changes(&[&modify]).changes(&[]);
+        let aws = serve(cloud.then("ExecuteChangeSet", updated())).await;
+        aws.fail("ExecuteChangeSet", [refuse("cloudformation", code, words)]);
+        let applied = done(apply(&aws.session().await, &wanted(), &run().0).await.unwrap());
+        assert_eq!(applied.change, Change::Unchanged, "{code}");
+    }
 }
 
 #[tokio::test]
@@ -685,6 +711,34 @@ async fn what_holds_the_network_is_named_with_its_owner_and_the_command_that_rem
     // Of another subnet, told by whoever overlooks a filter.
     assert!(!text.contains("eni-2"), "{text}");
     assert!(text.contains("hint: aws ec2 delete-vpc-endpoints --vpc-endpoint-ids vpce-9"), "{text}");
+    assert_eq!(aws.count("DeleteStack"), 1);
+}
+
+#[tokio::test]
+async fn what_is_in_a_vpc_beside_the_stack_is_named() {
+    let reason = "The vpc 'physical-id' has dependencies and cannot be deleted.";
+    let cloud = stack("CREATE_COMPLETE").then("DeleteStack", delete_failed("Vpc", "AWS::EC2::VPC", reason));
+    let aws = Aws::start(cloud.serve(|asked| {
+        let group = |id: &str, vpc: &str, name: &str| {
+            format!("<item><groupId>{id}</groupId><vpcId>{vpc}</vpcId><groupName>{name}</groupName></item>")
+        };
+        Some(match asked.action.as_str() {
+            "DescribeNetworkInterfaces" => ec2(&asked.action, "<networkInterfaceSet/>"),
+            "DescribeSubnets" => ec2(&asked.action, "<subnetSet/>"),
+            "DescribeSecurityGroups" => {
+                let groups =
+                    [group("sg-1", "physical-id", "default"), group("sg-2", "physical-id", "GuardDutyManaged")];
+                let groups = groups.concat() + &group("sg-3", "vpc-2", "another VPC's");
+                ec2(&asked.action, &format!("<securityGroupInfo>{groups}</securityGroupInfo>"))
+            }
+            _ => return None,
+        })
+    }))
+    .await;
+    let text = destroy(&aws.session().await, "web", &run().0).await.unwrap_err().to_string();
+    assert!(text.contains("held by security group sg-2, which is not the stack's"), "{text}");
+    assert!(text.contains("hint: aws ec2 delete-security-group --group-id sg-2"), "{text}");
+    assert!(!text.contains("sg-1") && !text.contains("sg-3"), "{text}");
     assert_eq!(aws.count("DeleteStack"), 1);
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_cloudformation::types::StackEvent;
 use gimmetime_clock::source;
 
+use crate::denied::readable;
 use crate::error::{AwsError, StackError, refused};
 use crate::event::{Doing, PlaceEvent, Progress, ResourceEvent};
 use crate::session::Session;
@@ -43,6 +44,8 @@ pub(super) struct Watch<'a> {
     removed: usize,
     has_begun: bool,
     is_rolling_back: bool,
+    /// The states that are waited for.
+    is_enough: fn(&StackState) -> bool,
     state: StackState,
 }
 
@@ -61,6 +64,7 @@ impl<'a> Watch<'a> {
             removed: 0,
             has_begun: true,
             is_rolling_back: false,
+            is_enough: |state| !state.is_in_progress(),
             state: stack.state.clone(),
         }
     }
@@ -88,8 +92,14 @@ impl<'a> Watch<'a> {
             removed: 0,
             has_begun: false,
             is_rolling_back: false,
+            is_enough: |state| !state.is_in_progress(),
             state: StackState::CreateInProgress,
         }
+    }
+
+    /// Does not wait until what was replaced is gone: what runs in the place may hold it, and moves only after us.
+    pub(super) fn until_whole(self) -> Self {
+        Self { is_enough: |state| state.is_whole() || !state.is_in_progress(), ..self }
     }
 
     /// Waits until nothing is in progress any more.
@@ -107,7 +117,7 @@ impl<'a> Watch<'a> {
                     unanswered = None;
                     looks += 1;
                     let is_believed = self.has_begun || LOOKS_UNTIL_BELIEVED <= looks;
-                    if is_believed && stack.as_ref().is_none_or(|stack| !stack.state.is_in_progress()) {
+                    if is_believed && stack.as_ref().is_none_or(|stack| (self.is_enough)(&stack.state)) {
                         return Ok(Seen::Settled(stack));
                     }
                 }
@@ -227,7 +237,7 @@ impl<'a> Watch<'a> {
         self.has_begun = true;
         self.seen.insert(event.event_id().unwrap_or_default().to_owned());
         let status = event.resource_status().map_or("", |status| status.as_str());
-        let reason = event.resource_status_reason().unwrap_or_default();
+        let reason = readable(event.resource_status_reason().unwrap_or_default());
         if self.is_about_stack(event) {
             if status.ends_with("ROLLBACK_IN_PROGRESS") && !self.is_rolling_back {
                 self.is_rolling_back = true;
@@ -272,7 +282,7 @@ impl<'a> Watch<'a> {
                 logical_id: event.logical_resource_id()?.to_owned(),
                 kind: event.resource_type().unwrap_or_default().to_owned(),
                 physical_id: event.physical_resource_id().map(str::to_owned),
-                reason: reason.to_owned(),
+                reason: readable(reason).to_owned(),
             })
         });
         let mut failed: Vec<FailedResource> = failed.collect();

@@ -11,6 +11,9 @@ use super::{Capability, secret};
 /// Days that the memory of events goes back: long enough to look into what happened over a holiday.
 const MEMORY_DAYS: u32 = 14;
 
+/// Logical ids of the roles that are made: for what starts a task, and for what is in it.
+pub(crate) const ROLES: [&str; 2] = ["ExecutionRole", "TaskRole"];
+
 /// One part of the text.
 pub(super) type Part = (Capability, String);
 

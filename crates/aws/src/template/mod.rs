@@ -14,7 +14,7 @@ use gimmetime_ops::ServiceSpec;
 
 use crate::spec::PlaceSpec;
 
-pub(crate) use assemble::{endpoints, event_policy_name};
+pub(crate) use assemble::{ROLES, endpoints, event_policy_name};
 pub(crate) use fill::{Values, fill};
 use wiring::Wiring;
 
