@@ -150,7 +150,7 @@ impl Transport {
 }
 
 fn proxy(base: &Url, access: &Access) -> Result<Option<Proxy>, RegistryError> {
-    let Some(text) = access.proxy.as_deref().filter(|_| !base.is_loopback()) else { return Ok(None) };
+    let Some(text) = access.proxy.as_ref().map(Secret::reveal).filter(|_| !base.is_loopback()) else { return Ok(None) };
     let shown = || text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned();
     Proxy::new(text).map(Some).map_err(|_| RegistryError::Proxy { proxy: shown() })
 }
