@@ -174,6 +174,9 @@ pub(crate) struct Up {
     /// Stay, and take everything down on SIGTERM: for those who supervise it themselves
     #[arg(long)]
     pub(crate) foreground: bool,
+    /// Whether it is tried first
+    #[command(flatten)]
+    pub(crate) smoke: Smoke,
     /// What to do when somebody else's rollout is in progress
     #[command(flatten)]
     pub(crate) busy: Busy,
@@ -219,6 +222,14 @@ pub(crate) struct Busy {
     pub(crate) wait: bool,
 }
 
+/// Whether what was built here is started here once, before it goes to AWS.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Smoke {
+    /// On AWS: do not start the program here first to see that it listens, is healthy and leaves
+    #[arg(long)]
+    pub(crate) no_smoke: bool,
+}
+
 /// `deploy`
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Deploy {
@@ -229,6 +240,9 @@ pub(crate) struct Deploy {
     /// Roll out even if nothing changed
     #[arg(long)]
     pub(crate) force: bool,
+    /// Whether it is tried first
+    #[command(flatten)]
+    pub(crate) smoke: Smoke,
     /// What to do when somebody else's rollout is in progress
     #[command(flatten)]
     pub(crate) busy: Busy,

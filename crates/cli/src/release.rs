@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gimmetime_image::{Image, Layout, LayoutError, Spec, annotation};
+use gimmetime_image::{Image, Layout, LayoutError, Program, Spec, annotation};
 
 use crate::embedded;
 use crate::exit::Failure;
@@ -45,12 +45,12 @@ pub(crate) fn named_by_settings(settings: &Settings) -> Result<(Packed, &'static
     Ok((Packed { digest, version: "unknown".to_owned(), git: None }, ARCHITECTURE))
 }
 
-/// An image in memory, of `builtin` or a path.
-pub(crate) fn build(settings: &Settings, source: &ImageSource) -> Result<(Image, Packed), Failure> {
+/// An image in memory, of `builtin` or a path, and its program.
+pub(crate) fn build(settings: &Settings, source: &ImageSource) -> Result<(Image, Packed, Program), Failure> {
     let (spec, git) = spec(source, settings.service.port)?;
     let image = gimmetime_image::build(&spec).map_err(|why| Failure::unsure(format!("{source}: {why}")))?;
-    let packed = Packed { digest: image.digest().to_string(), version: spec.version, git };
-    Ok((image, packed))
+    let packed = Packed { digest: image.digest().to_string(), version: spec.version.clone(), git };
+    Ok((image, packed, Program::of(spec)))
 }
 
 /// Makes sure that the store has the image, and says which it is. An image that is there is not packed again.

@@ -4,6 +4,7 @@
 //! As root it runs as user 65532 in a root folder that holds nothing but itself and the devices that every container has,
 //! else as whoever asks. Nothing of the caller's environment is passed on, and nothing is left behind, however it ends.
 
+use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,6 +26,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::exit::Failure;
+use crate::render::units::span;
 use crate::render::words::plain;
 use crate::settings::Service;
 
@@ -45,8 +47,10 @@ const CHROOT: [&str; 3] = ["/usr/sbin/chroot", "/usr/bin/chroot", "/sbin/chroot"
 /// What every container has below `/dev` (OCI runtime-spec, config-linux.md, "Default Devices"), by minor number; the major
 /// number is 1.
 const DEVICES: [(&str, u32); 5] = [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)];
-/// Bytes at the end of its output that are searched for the last line.
+/// Bytes at the end of its output that are searched for its last lines.
 const TAIL: u64 = 4096;
+/// Lines that are shown of it: the last one alone may be a hint.
+const LINES: usize = 3;
 /// Longest first line of a reply that is read.
 const MAX_LINE: u64 = 4096;
 
@@ -59,10 +63,16 @@ pub(crate) struct Passed {
     pub(crate) took: Duration,
 }
 
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listens, is healthy, leaves: tried {}   {}", self.how, span(self.took))
+    }
+}
+
 /// Tries `program` as `service` would have it run; `folder` is where it may be put meanwhile.
 ///
 /// # Errors
-/// The first part of the contract that it does not keep, in words, with its last line.
+/// The first part of the contract that it does not keep, in words, with its last lines.
 pub(crate) async fn smoke(program: &Program, service: &Service, folder: &Path) -> Result<Passed, Failure> {
     let began = source::mono();
     let stage = Stage::set(program, folder)?;
@@ -260,11 +270,12 @@ impl Trial {
     }
 
     fn unfit(&self, why: &str) -> Failure {
-        let line = match last_line(&self.stage.output()) {
-            Some(line) => format!("\nits last line: {line}"),
-            None => "\nit wrote nothing".to_owned(),
+        let lines = match last_lines(&self.stage.output()).as_slice() {
+            [] => "it wrote nothing".to_owned(),
+            [line] => format!("its last line: {line}"),
+            lines => format!("its last lines:\n{}", lines.join("\n")),
         };
-        Failure::failed(format!("the image's program {why} (tried {}){line}", self.stage.how()))
+        Failure::failed(format!("the image's program {why} (tried {})\n{lines}", self.stage.how()))
     }
 }
 
@@ -300,13 +311,20 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// The last line that is not empty, fit for a terminal.
-fn last_line(output: &Path) -> Option<String> {
-    let mut file = File::open(output).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+/// The last lines that are not empty, fit for a terminal; none if they cannot be read.
+fn last_lines(output: &Path) -> Vec<String> {
+    let tail = || {
+        let mut file = File::open(output)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    let bytes = tail().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    text.lines().rev().find(|line| !line.trim().is_empty()).map(plain)
+    let mut lines: Vec<String> =
+        text.lines().rev().filter(|line| !line.trim().is_empty()).take(LINES).map(plain).collect();
+    lines.reverse();
+    lines
 }

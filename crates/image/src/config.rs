@@ -15,7 +15,7 @@ use crate::spec::Spec;
 /// `created` of every image built here: the time of a build would give each build another digest.
 pub(crate) const EPOCH: &str = "1970-01-01T00:00:00Z";
 /// The user that images without root have by custom; it needs no entry in `/etc/passwd`.
-const USER: &str = "65532:65532";
+pub(crate) const USER: &str = "65532:65532";
 /// Where the layer holds the program.
 pub(crate) const ENTRYPOINT: &str = "/app";
 pub(crate) const ARCHITECTURE: &str = "amd64";

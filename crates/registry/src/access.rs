@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::retry::Policy;
+use crate::secret::Secret;
 
 /// How soon a wait notices that it is interrupted.
 const NOTICE: Duration = Duration::from_millis(50);
@@ -21,8 +22,8 @@ pub struct Access {
     pub ca: Option<PathBuf>,
     /// Which hosts are spoken to without TLS.
     pub plain: Plain,
-    /// `http://HOST:PORT` of a proxy for hosts other than loopback.
-    pub proxy: Option<String>,
+    /// `http://HOST:PORT` of a proxy for hosts other than loopback; it may hold a user name and a password.
+    pub proxy: Option<Secret>,
     /// Hosts that may be asked for a token besides the registry's own domain.
     pub token_hosts: Vec<String>,
     /// For resolving and connecting together.

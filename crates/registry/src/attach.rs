@@ -7,7 +7,6 @@ use gimmetime_image::{Digest, sha256};
 use serde_json::{Value, json};
 
 use crate::error::RegistryError;
-use crate::event::Event;
 use crate::manifest::{self, INDEX, Lookup, MANIFEST, Put};
 use crate::receipt::{AttachedReceipt, Listed, Outcome, Stage};
 use crate::run::Run;
@@ -86,10 +85,7 @@ impl Artifact {
     /// Stores its manifest, and sees to it that it can be found from the image.
     pub(crate) fn push(&self, run: &Run<'_>) -> Result<(AttachedReceipt, u64), RegistryError> {
         let digest = &self.manifest_digest;
-        let put = manifest::put(run, digest.as_str(), MANIFEST, &self.manifest, digest)?;
-        let bytes = self.manifest.len() as u64;
-        run.tell(Event::Stored { digest: digest.clone(), bytes });
-        let lists_subject = matches!(put, Put::Stored { lists_subject: true });
+        let (bytes, lists_subject) = manifest::put_by_digest(run, &self.manifest, digest)?;
         let listed = if lists_subject || self.is_listed(run)? { Listed::ByRegistry } else { self.list_by_tag(run)? };
         Ok((self.receipt(listed), bytes))
     }

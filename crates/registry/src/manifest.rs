@@ -3,6 +3,7 @@
 use gimmetime_image::{Digest, sha256};
 
 use crate::error::RegistryError;
+use crate::event::Event;
 use crate::receipt::{Outcome, Stage};
 use crate::run::{Answered, Run, complaint, refused};
 use crate::transport::{Message, Reply};
@@ -117,6 +118,23 @@ pub(crate) fn put(
     Ok(Put::Stored { lists_subject: reply.header("OCI-Subject").is_some() })
 }
 
+/// Stores a manifest under its own digest: the bytes that were stored, and whether the registry keeps it as a referrer of its
+/// subject.
+pub(crate) fn put_by_digest(run: &Run<'_>, bytes: &[u8], digest: &Digest) -> Result<(u64, bool), RegistryError> {
+    match put(run, digest.as_str(), MANIFEST, bytes, digest)? {
+        Put::Stored { lists_subject } => {
+            let sent = bytes.len() as u64;
+            run.tell(Event::Stored { digest: digest.clone(), bytes: sent });
+            Ok((sent, lists_subject))
+        }
+        Put::WasThere => Ok((0, false)),
+        Put::Immutable { remote } => {
+            let found = remote.map_or("something else".to_owned(), |remote| remote.to_string());
+            Err(RegistryError::DigestMismatch { what: "manifest", expected: digest.clone(), found })
+        }
+    }
+}
+
 /// An error if the registry claims another digest for what it stored.
 pub(crate) fn check_claim(what: &'static str, reply: &Reply, expected: &Digest) -> Result<(), RegistryError> {
     match reply.header("Docker-Content-Digest") {
@@ -143,9 +161,9 @@ fn settle(run: &Run<'_>, target: &str, digest: &Digest, answered: &Answered) -> 
             Ok(Put::WasThere)
         }
         Lookup::Found(found) => Ok(Put::Immutable { remote: Some(found) }),
-        Lookup::Unknown => Ok(Put::Immutable { remote: None }),
+        Lookup::Unknown if target != digest.as_str() => Ok(Put::Immutable { remote: None }),
         // Nothing is there that could be in the way: it is refused for another reason.
-        Lookup::Absent => Err(refused(run.endpoint(), Stage::PutManifest, &answered.reply)),
+        Lookup::Unknown | Lookup::Absent => Err(refused(run.endpoint(), Stage::PutManifest, &answered.reply)),
     }
 }
 

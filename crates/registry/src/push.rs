@@ -40,7 +40,7 @@ pub(crate) fn push(
     if is_there {
         run.tell(Event::Skipped { digest: digest.clone() });
     } else {
-        bytes_sent += put_image(&run, image)?;
+        bytes_sent += manifest::put_by_digest(&run, &image.manifest().bytes, digest)?.0;
     }
     let attached = artifact.map(|artifact| attach(&run, artifact, is_attached, &mut bytes_sent)).transpose()?;
     let mut states = Vec::new();
@@ -82,21 +82,6 @@ fn upload_all(run: &Run<'_>, payloads: &[Payload<'_>]) -> Result<u64, RegistryEr
         }
     }
     Ok(sent)
-}
-
-fn put_image(run: &Run<'_>, image: &Image) -> Result<u64, RegistryError> {
-    let (digest, bytes) = (image.digest(), &image.manifest().bytes);
-    match manifest::put(run, digest.as_str(), MANIFEST, bytes, digest)? {
-        Put::Stored { .. } => {
-            run.tell(Event::Stored { digest: digest.clone(), bytes: bytes.len() as u64 });
-            Ok(bytes.len() as u64)
-        }
-        Put::WasThere => Ok(0),
-        Put::Immutable { remote } => {
-            let found = remote.map_or("something else".to_owned(), |remote| remote.to_string());
-            Err(RegistryError::DigestMismatch { what: "manifest", expected: digest.clone(), found })
-        }
-    }
 }
 
 fn attach(

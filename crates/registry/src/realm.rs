@@ -24,8 +24,28 @@ const SAME_OWNER: [(&str, &str); 3] = [
     ("docker.pkg.github.com", "github.com"),
 ];
 /// Domains in which everybody can have a name: sharing one proves nothing.
-const SHARED: [&str; 8] =
-    ["azurecr.io", "azurecr.cn", "amazonaws.com", "on.aws", "pkg.dev", "run.app", "github.io", "cloudfront.net"];
+const SHARED: [&str; 20] = [
+    "azurecr.io",
+    "azurecr.cn",
+    "azurewebsites.net",
+    "cloudapp.azure.com",
+    "windows.net",
+    "amazonaws.com",
+    "on.aws",
+    "cloudfront.net",
+    "pkg.dev",
+    "run.app",
+    "web.app",
+    "github.io",
+    "gitlab.io",
+    "jfrog.io",
+    "fly.dev",
+    "workers.dev",
+    "herokuapp.com",
+    "onrender.com",
+    "ngrok.io",
+    "ngrok-free.app",
+];
 
 /// The token server's address, if `registry` may name it; `trusted` are hosts that the user allowed besides.
 ///
@@ -97,6 +117,7 @@ mod tests {
             ("europe-west1-docker.pkg.dev", "https://europe-west1-docker.pkg.dev/v2/token"),
             ("public.ecr.aws", "https://public.ecr.aws/token/"),
             ("mine.azurecr.io", "https://mine.azurecr.io/oauth2/token"),
+            ("mine.jfrog.io", "https://mine.jfrog.io/artifactory/api/docker/web/v2/token"),
             ("docker.elastic.co", "https://docker-auth.elastic.co/auth"),
             ("registry.team.co.uk", "https://auth.team.co.uk/token"),
             ("lscr.io", "https://ghcr.io/token"),
@@ -122,6 +143,8 @@ mod tests {
             ("registry.example.org", ""),
             ("registry.team.co.uk", "https://evil.co.uk/token"),
             ("mine.azurecr.io", "https://other.azurecr.io/oauth2/token"),
+            ("mine.jfrog.io", "https://other.jfrog.io/token"),
+            ("registry.fly.dev", "https://evil.fly.dev/token"),
             ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "https://evil.eu-west-1.amazonaws.com/token"),
             ("docker.io.evil.example", "https://auth.docker.io/token"),
         ] {

@@ -3,7 +3,7 @@
 //! What is sent and where is decided elsewhere. An exchange ends with a whole reply or a [`Fault`].
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::{CertificateError, OtherError};
@@ -65,7 +65,9 @@ pub(crate) struct Reply {
 }
 
 pub(crate) struct Transport {
-    agent: Agent,
+    plain: Agent,
+    /// Made when TLS is spoken first: to read the system's certificates takes some milliseconds.
+    tls: LazyLock<Agent, Box<dyn FnOnce() -> Agent + Send + Sync>>,
 }
 
 impl Fault {
@@ -107,24 +109,12 @@ impl Transport {
     /// # Errors
     /// The file of certificates cannot be used, or the proxy is none.
     pub(crate) fn new(base: &Url, access: &Access) -> Result<Self, RegistryError> {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(proxy(base, access)?)
-            .user_agent(USER_AGENT)
-            .accept(AutoHeaderValue::None)
-            .accept_encoding(AutoHeaderValue::None)
-            .max_idle_connections(2 * KEPT_CONNECTIONS)
-            .max_idle_connections_per_host(KEPT_CONNECTIONS)
-            .timeout_resolve(Some(access.connect_timeout))
-            .timeout_connect(Some(access.connect_timeout))
-            .timeout_per_read(Some(access.idle_timeout))
-            .timeout_per_write(Some(access.idle_timeout))
-            .timeout_per_call(Some(LONGEST))
-            .tls_config(tls(base, access)?)
-            .build();
-        Ok(Self { agent: config.new_agent() })
+        let own = access.ca.as_deref().map_or(Ok(Vec::new()), certificates)?;
+        let proxy = proxy(base, access)?;
+        let timeouts = (access.connect_timeout, access.idle_timeout);
+        let plain = agent(proxy.clone(), timeouts, own.clone());
+        let secure = move || agent(proxy, timeouts, with_system(own));
+        Ok(Self { plain, tls: LazyLock::new(Box::new(secure)) })
     }
 
     /// Sends a message and reads the whole reply.
@@ -136,13 +126,15 @@ impl Transport {
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization.reveal());
         }
+        // A plain registry may send a download on to a store with TLS.
+        let agent: &Agent = if message.url.is_tls { &self.tls } else { &self.plain };
         let response = match message.content {
             Some((media_type, bytes)) => {
                 let request =
                     request.header("Content-Type", media_type).body(bytes).map_err(|error| protocol(&error))?;
-                self.agent.run(request)
+                agent.run(request)
             }
-            None => self.agent.run(request.body(()).map_err(|error| protocol(&error))?),
+            None => agent.run(request.body(()).map_err(|error| protocol(&error))?),
         };
         let (parts, mut body) = response.map_err(fault)?.into_parts();
         let status = parts.status.as_u16();
@@ -158,27 +150,42 @@ impl Transport {
 }
 
 fn proxy(base: &Url, access: &Access) -> Result<Option<Proxy>, RegistryError> {
-    let Some(text) = access.proxy.as_deref().filter(|_| !base.is_loopback()) else { return Ok(None) };
+    let Some(text) = access.proxy.as_ref().map(Secret::reveal).filter(|_| !base.is_loopback()) else { return Ok(None) };
     let shown = || text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned();
     Proxy::new(text).map(Some).map_err(|_| RegistryError::Proxy { proxy: shown() })
 }
 
-/// Certificates are read only if TLS is spoken: it costs some milliseconds.
-fn tls(base: &Url, access: &Access) -> Result<TlsConfig, RegistryError> {
-    let mut roots = Vec::new();
-    if base.is_tls {
-        let system = rustls_native_certs::load_native_certs().certs;
-        roots.extend(system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()));
-    }
-    if let Some(file) = &access.ca {
-        roots.extend(certificates(file)?);
-    }
+fn agent(proxy: Option<Proxy>, (connect, idle): (Duration, Duration), roots: Vec<Certificate<'static>>) -> Agent {
     let provider = rustls::crypto::ring::default_provider();
-    Ok(TlsConfig::builder()
+    let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(Arc::new(provider))
         .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .build())
+        .build();
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(proxy)
+        .user_agent(USER_AGENT)
+        .accept(AutoHeaderValue::None)
+        .accept_encoding(AutoHeaderValue::None)
+        .max_idle_connections(2 * KEPT_CONNECTIONS)
+        .max_idle_connections_per_host(KEPT_CONNECTIONS)
+        .timeout_resolve(Some(connect))
+        .timeout_connect(Some(connect))
+        .timeout_per_read(Some(idle))
+        .timeout_per_write(Some(idle))
+        .timeout_per_call(Some(LONGEST))
+        .tls_config(tls);
+    config.build().new_agent()
+}
+
+/// These certificates and the system's.
+fn with_system(mut roots: Vec<Certificate<'static>>) -> Vec<Certificate<'static>> {
+    let system = rustls_native_certs::load_native_certs().certs;
+    roots.extend(system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()));
+    roots
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, RegistryError> {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use gimmetime_aws::Session;
 use gimmetime_clock::source;
-use gimmetime_image::{Digest, Image, Reference};
+use gimmetime_image::{Digest, Image, Program, Reference};
 use gimmetime_registry::{Access, Registry, RegistryError};
 
 use super::aws::Cloud;
 use super::repository_of;
+use crate::args::Smoke;
 use crate::exit::{Exit, Failure};
 use crate::release::{ARCHITECTURE, Packed, build};
 use crate::render::Printer;
@@ -28,6 +29,8 @@ pub(crate) enum Prepared {
         image: Arc<Image>,
         /// What is known of it.
         packed: Packed,
+        /// What is in it.
+        program: Box<Program>,
     },
     /// In the place's repository already.
     There(Digest),
@@ -53,14 +56,39 @@ impl Prepared {
     pub(crate) fn of(settings: &Settings, source: &ImageSource) -> Result<Self, Failure> {
         match source {
             ImageSource::Builtin | ImageSource::Path(_) => {
-                let (image, packed) = build(settings, source)?;
-                Ok(Self::Built { image: Arc::new(image), packed })
+                let (image, packed, program) = build(settings, source)?;
+                Ok(Self::Built { image: Arc::new(image), packed, program: Box::new(program) })
             }
             ImageSource::Digest(digest) => {
                 digest.parse().map(Self::There).map_err(|error| Failure::unsure(format!("{digest}: {error}")))
             }
             ImageSource::Reference(reference) => Ok(Self::Elsewhere(reference.clone())),
         }
+    }
+
+    /// Starts what was built here once, as its tasks will be: what cannot work is refused before anything is made or rolled.
+    pub(crate) async fn try_first(
+        &self,
+        settings: &Settings,
+        smoke: &Smoke,
+        printer: &mut Printer,
+    ) -> Result<(), Failure> {
+        let Self::Built { program, .. } = self else { return Ok(()) };
+        if smoke.no_smoke {
+            return Ok(());
+        }
+        let why_not = match () {
+            () if !settings.service.secrets.is_empty() => Some("its secrets are on AWS"),
+            () if std::env::consts::ARCH != "x86_64" => Some("it is for x86-64"),
+            () => None,
+        };
+        if let Some(why) = why_not {
+            printer.note(format!("  not tried here first: {why}"));
+            return Ok(());
+        }
+        let passed = image::try_first(program, settings).await?;
+        printer.note(format!("  {passed}"));
+        Ok(())
     }
 
     /// Which image it is, and where it is or will be. Pushes nothing.
@@ -101,7 +129,7 @@ impl Prepared {
         session: &Session,
         repository: &str,
     ) -> Result<Published, Failure> {
-        let Self::Built { image, packed } = self else { return self.locate(context, session, repository).await };
+        let Self::Built { image, packed, .. } = self else { return self.locate(context, session, repository).await };
         let began = source::mono();
         let reference = parsed(repository)?;
         let access = access(context, session, &reference)?;
@@ -119,9 +147,11 @@ impl Cloud {
         &mut self,
         context: &Context,
         source: &ImageSource,
+        smoke: &Smoke,
         printer: &mut Printer,
     ) -> Result<Published, Failure> {
         let prepared = Prepared::of(&context.settings, source)?;
+        prepared.try_first(&context.settings, smoke, printer).await?;
         let repository = repository_of(&context.common, &self.outputs);
         let words = format!("pushing to {repository}");
         printer.progress(&words, &words);

@@ -3,7 +3,7 @@
 use gimmetime_ops::{DeployMode, Deployed, RolloutReport, deploy as roll_out, rollback as roll_back, scale as rescale};
 use serde_json::json;
 
-use crate::args::{Deploy, Rollback, Scale};
+use crate::args::{Deploy, Rollback, Scale, Smoke};
 use crate::exit::{Exit, Failure};
 use crate::release::{ARCHITECTURE, pack};
 use crate::render::{Printer, rollout};
@@ -18,7 +18,7 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
     let source = args.image.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
     let mut reached = context.connect(printer).await?;
     let context = &context.asked_by(&reached);
-    let published = publish(context, &mut reached, &source, printer).await?;
+    let published = publish(context, &mut reached, &source, &args.smoke, printer).await?;
     let Published { repository, packed, pushed, .. } = published;
     let spec = target::service_spec(settings, &settings.service.image, &repository, packed.clone());
     let mode = if args.force { DeployMode::Force } else { DeployMode::WhenChanged };
@@ -49,6 +49,7 @@ async fn publish(
     context: &Context,
     reached: &mut Reached,
     source: &ImageSource,
+    smoke: &Smoke,
     printer: &mut Printer,
 ) -> Result<Published, Failure> {
     match reached {
@@ -58,7 +59,7 @@ async fn publish(
             let (repository, architecture) = (target::repository(&context.settings), ARCHITECTURE.to_owned());
             Ok(Published { repository, packed, architecture, pushed: None })
         }
-        Reached::Aws(cloud) => cloud.publish(context, source, printer).await,
+        Reached::Aws(cloud) => cloud.publish(context, source, smoke, printer).await,
     }
 }
 

@@ -13,12 +13,12 @@ use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::config::{ARCHITECTURE, Config, Execution, OS};
+use crate::config::{ARCHITECTURE, Config, ENTRYPOINT, Execution, OS, USER};
 use crate::digest::{Digest, Hasher};
 use crate::elf::{self, ElfError};
 use crate::layout::{LayoutError, Store};
 use crate::manifest::{Descriptor, media_type};
-use crate::spec::MAX_EXECUTABLE;
+use crate::spec::{MAX_EXECUTABLE, Spec};
 use crate::tar::{Archive, TarError};
 use path::Walk;
 
@@ -126,6 +126,20 @@ pub enum Unrunnable {
         /// Why.
         error: ElfError,
     },
+}
+
+impl Program {
+    /// The program of the image that is built from `spec`, without the way through that image.
+    pub fn of(spec: Spec) -> Self {
+        Self {
+            path: ENTRYPOINT.to_owned(),
+            bytes: spec.executable,
+            args: spec.command,
+            env: spec.env.into_iter().collect(),
+            user: User::parse(USER),
+            workdir: "/".to_owned(),
+        }
+    }
 }
 
 /// The program of the image that `digest` names.

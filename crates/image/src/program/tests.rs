@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Layout;
-use crate::fixture::{Foreign, executable, member};
+use crate::fixture::{Foreign, executable, member, spec};
 use crate::ustar;
 
 /// Flags of a member of an archive.
@@ -44,6 +44,14 @@ fn unrunnable(result: Result<Program, LayoutError>) -> Unrunnable {
 
 fn not_a_file(found: &str) -> Unrunnable {
     Unrunnable::NotAFile { path: format!("/{APP}"), found: found.to_owned() }
+}
+
+#[test]
+fn the_program_of_a_spec_is_the_one_in_its_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::create(dir.path()).unwrap();
+    let entry = layout.add_or_find(&spec()).unwrap();
+    assert_eq!(layout.executable(&entry.digest).unwrap(), Program::of(spec()));
 }
 
 #[test]

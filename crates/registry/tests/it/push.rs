@@ -138,6 +138,15 @@ fn when_no_look_is_allowed_an_immutable_tag_is_an_error_without_its_digest() {
 }
 
 #[test]
+fn a_digest_cannot_be_immutable_so_that_its_conflict_is_another_one() {
+    let registry = FaultRegistry::start(Store::new(Profile::Spec));
+    registry.fault(Fault::at("HEAD", "/manifests/", Act::Answer(Response::new(403))).always());
+    registry.fault(Fault::at("PUT", "/manifests/", Act::Answer(Response::error(409, "CONFLICT", ""))));
+    let pushed = push(&registry);
+    assert!(matches!(pushed.error(), RegistryError::Refused { status: 409, .. }), "{:?}", pushed.error());
+}
+
+#[test]
 fn the_words_of_a_refusal_decide_nothing() {
     let registry = FaultRegistry::start(Store::new(Profile::Spec));
     let words = "The image tag 'v1' already exists and is immutable; TAG_INVALID";

@@ -12,7 +12,7 @@ use std::time::Duration;
 use gimmetime_clock::source;
 use gimmetime_image::{Layout, Reference};
 use gimmetime_registry::{
-    Access, Difference, Fault as NetworkFault, Listed, Receipt, Registry, RegistryError, TagState, Verification,
+    Access, Difference, Fault as NetworkFault, Listed, Plain, Receipt, Registry, RegistryError, TagState, Verification,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -258,6 +258,23 @@ fn tls_is_spoken_with_an_authority_that_was_given_and_with_no_other() {
     }
     // Plain http at a port of TLS is answered, not stored.
     assert!(matches!(docker.push(access()), Err(RegistryError::Refused { status: 400, .. })));
+}
+
+#[test]
+fn a_plain_registry_may_send_a_download_on_to_a_store_with_tls() {
+    let (folder, address) = (tempfile::tempdir().unwrap(), free_address());
+    let ca = certify(folder.path(), address);
+    let root = folder.path().display().to_string();
+    let tls = format!(", tls: {{ certificate: {root}/server.pem, key: {root}/server.key }}");
+    let store = Docker::start_in(folder, address, "", &tls);
+    store.push(Access { ca: Some(ca.clone()), ..access() }).unwrap();
+    let plain =
+        FaultRegistry::start(Store { elsewhere: Some(format!("https://{address}")), ..Store::new(Profile::Spec) });
+    let trusting = Access { ca: Some(ca), plain: Plain::Anywhere, ..access() };
+    let client = Registry::open(&crate::support::reference(&plain, ":v1"), trusting).unwrap();
+    client.push(&image(), &["v1".to_owned()], None, &quiet).unwrap();
+    assert_eq!(client.resolve(&quiet).unwrap().architecture, "amd64");
+    assert_eq!(plain.count("GET", "/blobs/"), 1, "which it answered with the store's address");
 }
 
 #[test]

@@ -108,6 +108,18 @@ fn what_is_no_manifest_is_told() {
 }
 
 #[test]
+fn a_reply_may_come_in_chunks_or_end_with_its_connection() {
+    let registry = registry();
+    for (name, value) in [("Transfer-Encoding", "chunked"), ("Connection", "close")] {
+        for path in ["/manifests/", "/blobs/"] {
+            let change = move |response: &mut Response| *response = response.clone().with(name, value);
+            registry.fault(Fault::at("GET", path, Act::Change(Box::new(change))));
+        }
+        assert_eq!(resolve(&registry, ":v1").unwrap().size, image().size(), "{name}");
+    }
+}
+
+#[test]
 fn of_a_blob_no_more_is_read_than_its_manifest_says() {
     let registry = registry();
     let mut manifest: Value = serde_json::from_slice(&image().manifest().bytes).unwrap();

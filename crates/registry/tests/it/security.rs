@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use gimmetime_registry::{Access, Registry, RegistryError};
+use gimmetime_registry::{Access, Registry, RegistryError, Secret};
 
 use crate::fault::{Act, Auth, Fault, FaultRegistry, Profile, Response, Store};
 use crate::support::{access_as, push_with, quiet, reference};
@@ -143,6 +143,7 @@ fn certificates_that_cannot_be_read_are_told_before_anything_is_sent() {
 
 #[test]
 fn what_is_told_of_access_holds_no_password() {
-    let shown = format!("{:?}", access_as("me", "hunter2"));
+    let proxy = Some(Secret::new("http://me:hunter2@proxy.example:3128"));
+    let shown = format!("{:?}", Access { proxy, ..access_as("me", "hunter2") });
     assert!(shown.contains("me") && !shown.contains("hunter2"), "{shown}");
 }

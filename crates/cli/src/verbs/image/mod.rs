@@ -12,7 +12,7 @@ mod verify;
 
 use std::path::Path;
 
-use gimmetime_image::{Digest, Entry, Layout, Reference, annotation, sbom};
+use gimmetime_image::{Digest, Entry, Layout, Program, Reference, annotation, sbom};
 use gimmetime_registry::{Access, Provider, RegistryError};
 use tokio::signal::unix::SignalKind;
 
@@ -22,6 +22,7 @@ use crate::follow::listen;
 use crate::release::{not_packed, spec, store_failed};
 use crate::render::Printer;
 use crate::settings::{Environment, ImageSource, Settings};
+use crate::smoke::{Passed, smoke};
 use crate::target::home;
 use crate::verbs::Context;
 use args::Image;
@@ -99,6 +100,15 @@ impl Chosen {
         };
         let document = sbom::document(&subject, &crates);
         Ok((gimmetime_image::sha256(&document), document))
+    }
+}
+
+/// Starts a program once, before it is pushed.
+pub(crate) async fn try_first(program: &Program, settings: &Settings) -> Result<Passed, Failure> {
+    let home = home(settings);
+    match until_interrupted(smoke(program, &settings.service, home.folder())).await? {
+        Ended::Done(tried) => tried.map_err(|failure| failure.hint("--no-smoke pushes it all the same")),
+        Ended::Interrupted => Err(Failure::unsure("interrupted before anything was pushed")),
     }
 }
 

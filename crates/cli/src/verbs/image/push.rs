@@ -12,15 +12,14 @@ use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::args::Push;
-use super::{Chosen, Ended, choose, ecr, reach, registry_failed, until_interrupted};
+use super::{Chosen, Ended, choose, ecr, reach, registry_failed, try_first, until_interrupted};
 use crate::exit::{Exit, Failure};
 use crate::release::store_failed;
 use crate::render::progress::short;
 use crate::render::units::{bytes, span};
 use crate::render::{Printer, Tone};
 use crate::settings::{Environment, Settings};
-use crate::smoke::{Passed, smoke};
-use crate::target::home;
+use crate::smoke::Passed;
 use crate::verbs::{Context, said};
 
 /// What the attached bill of materials is.
@@ -40,10 +39,10 @@ pub(super) async fn run(
     let interrupt = access.interrupt.clone();
     let order = Arc::new(Order::of(args, &chosen, access)?);
     let is_there = order.clone().is_there().await?;
-    let tried = if is_there || args.no_smoke { None } else { Some(try_first(&chosen, settings).await?) };
-    if let Some(Passed { how, took }) = &tried {
+    let tried = if is_there || args.no_smoke { None } else { Some(try_chosen(&chosen, settings).await?) };
+    if let Some(passed) = &tried {
         let tick = printer.paint(Tone::Good, "✔");
-        said(printer.text(format!("{tick} listens, is healthy, leaves: tried {how}   {}", span(*took))))?;
+        said(printer.text(format!("{tick} {passed}")))?;
     }
     let receipt = order.carry_out(&interrupt, printer).await?;
     let mut told = serde_json::to_value(&receipt).expect("a receipt is strings and numbers");
@@ -52,15 +51,9 @@ pub(super) async fn run(
     show(&args.reference, &receipt, printer)
 }
 
-/// Starts the program once.
-async fn try_first(chosen: &Chosen, settings: &Settings) -> Result<Passed, Failure> {
+async fn try_chosen(chosen: &Chosen, settings: &Settings) -> Result<Passed, Failure> {
     let program = chosen.layout.executable(&chosen.entry.digest).map_err(|error| store_failed(&error))?;
-    let home = home(settings);
-    let trial = smoke(&program, &settings.service, home.folder());
-    match until_interrupted(trial).await? {
-        Ended::Done(tried) => tried.map_err(|failure| failure.hint("--no-smoke pushes it all the same")),
-        Ended::Interrupted => Err(Failure::unsure("interrupted before anything was pushed")),
-    }
+    try_first(&program, settings).await
 }
 
 /// What is pushed where.

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use gimmetime_image::Reference;
-use gimmetime_registry::{Access, Credential, Credentials, Places, Plain, Provider};
+use gimmetime_registry::{Access, Credential, Credentials, Places, Plain, Provider, Secret};
 
 use super::args::Reach;
 use crate::exit::Failure;
@@ -28,7 +28,7 @@ pub(super) fn access(
         credentials: Credentials { given, provider, places },
         ca: reach.ca.clone(),
         plain: if reach.insecure { Plain::Anywhere } else { Plain::Loopback },
-        proxy: proxy.filter(|_| !is_spared),
+        proxy: proxy.filter(|_| !is_spared).map(Secret::new),
         token_hosts: reach.token_hosts.clone(),
         ..Access::default()
     })

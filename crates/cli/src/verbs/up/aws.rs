@@ -43,6 +43,7 @@ pub(super) async fn run(
     // What cannot run is refused before anybody is asked.
     let prepared = Prepared::of(settings, &settings.service.image)?;
     let session = target::open(settings, place, printer).await?;
+    prepared.try_first(settings, &args.smoke, printer).await?;
     let context = &context.asked_as(&session.identity().who);
     let spec = target::aws_spec(settings, place, session.region());
     let (template, wanted) = target::wanted(&session, &spec)?;

@@ -178,7 +178,9 @@ fn said(child: &mut Child, words: &str) {
 fn a_first_release_that_cannot_work_ends_with_3_and_a_good_one_mends_it() {
     let cloud = Cloud::new();
     cloud.settings("", "command = [\"--no-such-flag\"]");
-    let up = cloud.run(&["up", "--yes"]);
+    cloud.run(&["up", "--yes"]).ends(1).says("before it listened on $PORT").says("hint: --no-smoke");
+    assert_eq!(cloud.inventory(), Vec::<String>::new());
+    let up = cloud.run(&["up", "--yes", "--no-smoke"]);
     up.ends(3).says("✘ r1 failed after").says("No task is healthy").says("--no-such-flag");
     cloud.run(&["why"]).ends(1).says("✘ r1 is not well").says("--no-such-flag");
     cloud.settings("", "");

@@ -89,7 +89,8 @@ fn deployed(cloud: &Cloud) {
 
 fn broken(cloud: &Cloud) {
     cloud.settings("", "env = { LOG = \"debug\" }\ncommand = [\"--no-such-flag\"]");
-    let deploy = cloud.run(&["deploy"]);
+    cloud.run(&["deploy"]).ends(1).says("before it listened on $PORT").says("--no-such-flag").says("hint: --no-smoke");
+    let deploy = cloud.run(&["deploy", "--no-smoke"]);
     deploy.ends(1).says("✘ r3 failed after").says("Rolled back; r2 never stopped").says(" 0 failed");
     deploy.says("cause").says("--no-such-flag").says("fix");
     let why = cloud.must(&["why"]);

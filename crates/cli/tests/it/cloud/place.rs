@@ -42,6 +42,8 @@ impl Cloud {
     /// Nothing yet; settings that name a target on AWS.
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        // What is taken down at the end needs it too: two panics at once would end all tests.
+        emulator();
         let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let cloud = Self { folder: tempfile::tempdir().unwrap(), name };
         cloud.settings("", "");

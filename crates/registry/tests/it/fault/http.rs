@@ -59,14 +59,31 @@ impl Response {
     }
 
     pub(super) fn bytes(&self, is_head: bool) -> Vec<u8> {
-        let first = [format!("HTTP/1.1 {} x", self.status), format!("Content-Length: {}", self.body.len())];
-        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}"));
-        let lines: Vec<String> = first.into_iter().chain(headers).chain([String::new(), String::new()]).collect();
+        let mut lines = vec![format!("HTTP/1.1 {} x", self.status)];
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        if !self.is_chunked() && !self.ends_with_its_connection() {
+            lines.push(format!("Content-Length: {}", self.body.len()));
+        }
+        lines.extend([String::new(), String::new()]);
         let mut bytes = lines.join("\r\n").into_bytes();
-        if !is_head {
+        if !is_head && self.is_chunked() {
+            for chunk in self.body.chunks(100) {
+                bytes.extend(format!("{:x}\r\n", chunk.len()).bytes().chain(chunk.iter().copied()).chain(*b"\r\n"));
+            }
+            bytes.extend(b"0\r\n\r\n");
+        } else if !is_head {
             bytes.extend(&self.body);
         }
         bytes
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name == "Transfer-Encoding")
+    }
+
+    /// Then it needs no length.
+    pub(super) fn ends_with_its_connection(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name == "Connection")
     }
 }
 

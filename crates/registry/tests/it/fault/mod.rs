@@ -195,6 +195,9 @@ fn serve(connection: &TcpStream, own: &str, store: &Store, shared: &Shared) -> s
             _ => {}
         }
         (&*connection).write_all(&response.bytes(asked.method == "HEAD"))?;
+        if response.ends_with_its_connection() {
+            return connection.shutdown(Shutdown::Both);
+        }
     }
     Ok(())
 }
