@@ -100,6 +100,13 @@ fn attached_address(task: &types::Task) -> Option<&str> {
     details.filter(|detail| detail.name() == Some("privateIPv4Address")).find_map(types::KeyValuePair::value)
 }
 
+/// Whether these are the words of a deployment, `ecs-svc/1234567890123456789`.
+fn is_deployment_id(words: &str) -> bool {
+    words
+        .strip_prefix(DEPLOYMENT)
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl From<&types::Task> for TaskView {
     fn from(task: &types::Task) -> Self {
         let container = task.containers().first();
@@ -113,7 +120,7 @@ impl From<&types::Task> for TaskView {
         Self {
             id: last_part(task.task_arn().unwrap_or_default()).to_owned(),
             // Other words than a deployment's id are of whoever started a task by hand.
-            deployment: owned(task.started_by().filter(|by| by.starts_with(DEPLOYMENT))),
+            deployment: owned(task.started_by().filter(|by| is_deployment_id(by))),
             revision: task.task_definition_arn().and_then(revision_of).unwrap_or(0),
             last_status: task.last_status().unwrap_or_default().to_owned(),
             desired_status: task.desired_status().unwrap_or_default().to_owned(),
