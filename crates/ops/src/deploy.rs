@@ -59,7 +59,7 @@ pub async fn deploy(place: &Place, spec: &ServiceSpec, mode: DeployMode, run: &R
         return Ok(Deployed::Unchanged { release: service.revision() });
     }
     let target = if is_same {
-        Registered { arn: service.task_definition.clone(), release: service.revision() }
+        Registered { arn: service.task_definition.clone(), release: service.revision(), port: wanted.port }
     } else {
         Box::pin(register(place, spec, &wanted, run)).await?
     };
@@ -111,6 +111,7 @@ pub(crate) async fn replace(
     };
     let update = Update {
         force: target.arn == service.task_definition,
+        port: service.other_port(target.port),
         task_definition: Some(target.arn),
         count: None,
         rollout: settings.map(|settings| settings.rollout),

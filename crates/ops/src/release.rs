@@ -72,6 +72,8 @@ pub enum ReleaseOutcome {
 pub(crate) struct Registered {
     pub(crate) arn: String,
     pub(crate) release: u32,
+    /// The port it listens on.
+    pub(crate) port: Option<u16>,
 }
 
 /// The releases, newest first, at most fifty.
@@ -220,7 +222,7 @@ pub(crate) async fn register(
         git: spec.git.clone(),
         who: run.who.clone(),
     });
-    Ok(Registered { arn, release })
+    Ok(Registered { arn, release, port: definition.port })
 }
 
 fn container(definition: &Definition) -> Result<ContainerDefinition, BuildError> {
