@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::testing::{Asked, Reply, endpoint, error, ok, place, run, spec, target_health};
+use crate::testing::{Asked, Reply, endpoint, error, ok, place, run, spec, target_group, target_health};
 use crate::{
     Answer, Clocks, DeployMode, Deployed, Event, LogQuery, OpsError, Outcome, Place, Question, Releases, UpAction,
     cancellation,
@@ -46,6 +46,8 @@ struct Play {
     deployments: usize,
     /// How many tasks run, if not all that are wanted.
     running: Option<i64>,
+    /// The way from the balancer to the tasks, as it was given last.
+    balancers: Value,
 }
 
 impl Play {
@@ -60,6 +62,7 @@ impl Play {
             attempts: Vec::new(),
             deployments: 0,
             running: None,
+            balancers: json!([]),
         }
     }
 
@@ -92,6 +95,7 @@ impl Play {
             "listtasks" => self.list_tasks(body["desiredStatus"] == "STOPPED"),
             "describetasks" => self.describe_tasks(&body),
             "describetargethealth" => self.target_health(),
+            "describetargetgroups" => target_group("/live"),
             "listservicedeployments" => self.list_attempts(),
             "describeservicerevisions" => {
                 let one =
@@ -125,6 +129,7 @@ impl Play {
 
     fn create(&mut self, body: &Value) -> Reply {
         self.service = Some(body["tags"].clone());
+        self.balancers = body["loadBalancers"].clone();
         self.desired = body["desiredCount"].as_i64().unwrap();
         self.begin(revision(&body["taskDefinition"]));
         ok(&json!({"service": self.view()}))
@@ -132,6 +137,9 @@ impl Play {
 
     fn update(&mut self, body: &Value) -> Reply {
         self.desired = body["desiredCount"].as_i64().unwrap_or(self.desired);
+        if !body["loadBalancers"].is_null() {
+            self.balancers = body["loadBalancers"].clone();
+        }
         let again = (body["forceNewDeployment"] == true).then_some(self.definitions.len());
         if let Some(revision) = again.filter(|_| body["taskDefinition"].is_null()) {
             self.begin(revision);
@@ -211,7 +219,7 @@ impl Play {
             "serviceArn": format!("{ARN}service/web/web"), "serviceName": "web", "status": "ACTIVE",
             "desiredCount": self.desired, "runningCount": self.running.unwrap_or(self.desired), "pendingCount": 0,
             "taskDefinition": definition_arn(wanted), "deployments": deployments, "events": [],
-            "tags": self.service,
+            "tags": self.service, "loadBalancers": self.balancers,
             "deploymentConfiguration": {"minimumHealthyPercent": 100, "maximumPercent": 200,
                 "deploymentCircuitBreaker": {"enable": true, "rollback": true,
                     "thresholdConfiguration": {"type": "COUNT", "value": 2}}},

@@ -18,6 +18,11 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
     let source = args.image.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
     let mut reached = context.connect(printer).await?;
     let context = &context.asked_by(&reached);
+    if let Reached::Aws(cloud) = &reached
+        && let Some(note) = target::path_not_brought(cloud, &settings.service.health).await?
+    {
+        printer.note(note);
+    }
     let published = publish(context, &mut reached, &source, &args.smoke, printer).await?;
     let Published { repository, packed, pushed, .. } = published;
     let spec = target::service_spec(settings, &settings.service.image, &repository, packed.clone());

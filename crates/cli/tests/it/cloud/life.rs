@@ -6,7 +6,7 @@ use super::place::{ACCOUNT, Cloud, REGION, emulator};
 
 /// The probe of a change saw requests, and lost none.
 #[track_caller]
-fn nothing_lost(rollout: &Value) {
+pub(super) fn nothing_lost(rollout: &Value) {
     let probe = &rollout["probe"];
     assert_eq!((&probe["failed"], &probe["unverified"]), (&json!(0), &json!(0)), "{rollout:#}");
     assert!(0 < probe["requests"].as_u64().unwrap(), "{rollout:#}");
