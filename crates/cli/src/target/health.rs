@@ -84,21 +84,21 @@ async fn ask(place: &Place, url: &Url) -> Answer {
 mod tests {
     use super::*;
 
-    fn judged(answer: Answer) -> Option<Finding> {
-        judge("/live", &"http://balancer.example/ready".parse().unwrap(), &answer)
+    fn judged(answer: &Answer) -> Option<Finding> {
+        judge("/live", &"http://balancer.example/ready".parse().unwrap(), answer)
     }
 
     #[test]
     fn a_path_that_what_serves_answers_is_in_nobodys_way() {
         for status in [200, 204, 299] {
-            assert_eq!(judged(Answer::Status(status)), None);
+            assert_eq!(judged(&Answer::Status(status)), None);
         }
     }
 
     #[test]
     fn a_path_that_is_not_answered_is_refused_with_what_was_asked_what_was_got_and_what_to_do() {
         for status in [199, 301, 404, 503] {
-            let Finding { severity, words, hint } = judged(Answer::Status(status)).unwrap();
+            let Finding { severity, words, hint } = judged(&Answer::Status(status)).unwrap();
             assert_eq!(severity, Severity::Refusal);
             assert!(words.contains("`/ready` for health instead of `/live`"), "{words}");
             assert!(words.ends_with(&format!("asked http://balancer.example/ready, got {status}")), "{words}");
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_not_taken_for_an_answer() {
-        let Finding { severity, words, hint } = judged(Answer::None("connection refused".to_owned())).unwrap();
+        let Finding { severity, words, hint } = judged(&Answer::None("connection refused".to_owned())).unwrap();
         assert_eq!(severity, Severity::Refusal);
         assert!(words.contains("cannot be told") && words.ends_with("got nothing (connection refused)"), "{words}");
         assert!(hint.unwrap().contains("--connect-to"));
