@@ -34,7 +34,13 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
             let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
             said(printer.text(words))
         }
-        Changed::Own(Deployed::Rolled(report)) => {
+        Changed::Own(Deployed::Rolled(mut report)) => {
+            if let (Some(cause), Some(image)) = (&mut report.cause, &args.image)
+                && cause.fix == "gimmetime deploy"
+            {
+                // What is mended is what was deployed, not what the settings name.
+                cause.fix = format!("gimmetime deploy {image}");
+            }
             let heading = rollout::heading(&report, Some(&packed.digest), packed.git.as_deref(), &context.who);
             end(context, &report, &heading, printer)
         }
