@@ -12,7 +12,7 @@ use std::time::Duration;
 use gimmetime_clock::Timestamp;
 
 use crate::event::{Event, Ledger, Outcome};
-use crate::snapshot::{AttemptView, DeploymentView, RolloutState, Snapshot, TargetView, TaskView};
+use crate::snapshot::{DeploymentView, RolloutState, Snapshot, TargetView, TaskView};
 use crate::waiting::waiting_for;
 
 pub use goal::{Before, Goal, GoalKind};
