@@ -93,10 +93,7 @@ impl Cloud {
         if args.first().is_some_and(|verb| takes_address(verb)) {
             command.args(["--connect-to", address, "--registry", &format!("{address}/bench")]);
         }
-        command
-            .env("AWS_ENDPOINT_URL", &self.url)
-            .env("AWS_ACCESS_KEY_ID", ACCOUNT)
-            .env("AWS_SECRET_ACCESS_KEY", "bench");
+        command.env("AWS_ENDPOINT_URL", &self.url).env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", KEY);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let start = now();
         let child = command.spawn().with_context(|| format!("could not start {command:?}"))?;
