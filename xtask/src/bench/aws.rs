@@ -66,7 +66,7 @@ fn rollouts(cloud: &Cloud) -> Result<()> {
     for _ in 0..RUNS {
         let ran = cloud.gimmetime(&["deploy", "--force"])?;
         let waited =
-            ran.report["ledger"]["total_seconds"].as_f64().context("the report has no ledger.total_seconds")?;
+            ran.report["phases"]["total_seconds"].as_f64().context("the report has no phases.total_seconds")?;
         whole.add(ran.took);
         own.add(ran.took.saturating_sub(Duration::from_secs_f64(waited)));
         let tally = &ran.report["probe"];
