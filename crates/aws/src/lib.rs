@@ -5,6 +5,7 @@
 //! to print, to touch a service or a task definition, and to know what is served.
 #![forbid(unsafe_code)]
 
+pub mod limits;
 mod outputs;
 mod spec;
 

@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let environment = Environment::read();
     let mut printer = Printer::new(&cli.common, environment.no_color, environment.dumb_terminal);
-    printer.name_place(&typed_place(&matches));
+    let place = ["target", "name", "config", "state", "region", "profile", "connect_to"];
+    printer.name_place(&typed(&matches, &place), &typed(&matches, &["registry"]));
     let ended = match verbs::run_plain(&cli.verb, &mut printer) {
         Some(ended) => ended,
         None => run(cli, &environment, &mut printer),
@@ -47,10 +48,9 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// The flags by which the place was named, as they were typed: what the environment and the settings say, they say again.
-fn typed_place(matches: &ArgMatches) -> String {
-    const PLACE: [&str; 8] = ["target", "name", "config", "state", "region", "profile", "connect_to", "registry"];
-    let typed = PLACE.into_iter().filter_map(|flag| {
+/// Those of the flags that were typed, as they were: what the environment and the settings say, they say again.
+fn typed(matches: &ArgMatches, flags: &[&str]) -> String {
+    let typed = flags.iter().filter_map(|flag| {
         let is_typed = matches.value_source(flag) == Some(ValueSource::CommandLine);
         let value = matches.get_raw(flag).filter(|_| is_typed)?.next()?;
         Some(format!(" --{} {}", flag.replace('_', "-"), value.to_string_lossy()))

@@ -2,26 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::limits::{RETENTIONS, fargate_size};
 use crate::spec::{Network, PlaceSpec, Roles, Size};
 
 use super::range::Range;
 use super::wiring::ZONES;
 use super::{SpecMistake, secret};
-
-/// Days that CloudWatch Logs can keep (`PutRetentionPolicy`).
-const RETENTIONS: [u32; 22] =
-    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
-
-/// What Fargate has: CPU units, then least, most and step of the MiB that go with them.
-const FARGATE: [(u32, u32, u32, u32); 7] = [
-    (256, 512, 2048, 512),
-    (512, 1024, 4096, 1024),
-    (1024, 2048, 8192, 1024),
-    (2048, 4096, 16_384, 1024),
-    (4096, 8192, 30_720, 1024),
-    (8192, 16_384, 61_440, 4096),
-    (16_384, 32_768, 122_880, 8192),
-];
 
 /// Most tasks of a service (ECS's quota).
 const MOST_TASKS: u32 = 5000;
@@ -269,20 +255,8 @@ fn service(spec: &PlaceSpec, mistakes: &mut Mistakes) {
 }
 
 fn size(Size { cpu, memory }: Size, mistakes: &mut Mistakes) {
-    const SETTING: &str = "service.size";
-    let Some((_, least, most, step)) = FARGATE.into_iter().find(|(units, ..)| *units == cpu) else {
-        let known = FARGATE.map(|(units, ..)| units.to_string()).join(", ");
-        return mistakes.add(SETTING, format!("Fargate has no {cpu} CPU units, but {known}"));
-    };
-    // The smallest has a step of its own: 512, 1024, 2048.
-    let has = (least..=most).contains(&memory) && memory % step == 0 && (cpu, memory) != (256, 1536);
-    if !has {
-        let expected =
-            if cpu == 256 { "512, 1024 or 2048".to_owned() } else { format!("{least} to {most} in steps of {step}") };
-        mistakes.add(
-            SETTING,
-            format!("Fargate gives {cpu} CPU units {expected} MiB of memory, but {memory} are asked for"),
-        );
+    if let Err(why) = fargate_size(cpu, memory) {
+        mistakes.add("service.size", why);
     }
 }
 

@@ -296,8 +296,9 @@ impl PlaceProgress {
         }
         let of = if self.of < self.done { String::new() } else { format!(" of {}", self.of) };
         let words = format!("{doing} {}{of} · {}", self.done, resource.logical_id);
-        // Elsewhere than on a terminal only what is done is news.
-        if resource.progress == Progress::Done {
+        // Elsewhere than on a terminal each quarter is news.
+        let quarter = |done: usize| done * 4 / self.of.max(1);
+        if resource.progress == Progress::Done && quarter(self.done - 1) < quarter(self.done) {
             self.news.clone_from(&words);
         }
         if !self.news.is_empty() {

@@ -18,6 +18,8 @@ pub(crate) struct Printer {
     live: bool,
     /// Flags that a printed command needs to mean this place: ` --name time`.
     place: String,
+    /// The flag that those need, too, which push and pull.
+    registry: String,
     /// What the live line shows now.
     shown: String,
 }
@@ -41,23 +43,28 @@ impl Printer {
             colour: !common.no_color && !no_color && !dumb && io::stdout().is_terminal(),
             live: !dumb && io::stderr().is_terminal(),
             place: String::new(),
+            registry: String::new(),
             shown: String::new(),
         }
     }
 
-    /// From now on, commands that are printed bear these flags, as they were typed.
-    pub(crate) fn name_place(&mut self, flags: &str) {
+    /// From now on, commands that are printed bear these flags, as they were typed: ` --name time`. `registry` is for those
+    /// that push and pull.
+    pub(crate) fn name_place(&mut self, flags: &str, registry: &str) {
         flags.clone_into(&mut self.place);
+        registry.clone_into(&mut self.registry);
     }
 
     /// Words in which each command of ours means this place.
-    fn placed(&self, words: &str) -> String {
-        const COMMANDS: [&str; 12] =
-            ["up", "plan", "deploy", "rollback", "releases", "scale", "status", "logs", "why", "down", "image", "iam"];
-        let place = |words: String, verb: &str| {
-            words.replace(&format!("gimmetime {verb}"), &format!("gimmetime{} {verb}", self.place))
+    pub(crate) fn placed(&self, words: &str) -> String {
+        const PUBLISHING: [&str; 3] = ["up", "plan", "deploy"];
+        const OTHERS: [&str; 9] = ["rollback", "releases", "scale", "status", "logs", "why", "down", "image", "iam"];
+        let place = |words: String, verb: &str, flags: &str| {
+            words.replace(&format!("gimmetime {verb}"), &format!("gimmetime{flags} {verb}"))
         };
-        if self.place.is_empty() { words.to_owned() } else { COMMANDS.into_iter().fold(words.to_owned(), place) }
+        let publishing = format!("{}{}", self.place, self.registry);
+        let placed = PUBLISHING.into_iter().fold(words.to_owned(), |words, verb| place(words, verb, &publishing));
+        OTHERS.into_iter().fold(placed, |words, verb| place(words, verb, &self.place))
     }
 
     /// Whether standard output bears JSON.

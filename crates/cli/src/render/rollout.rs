@@ -9,7 +9,7 @@ use gimmetime_ops::{Certainty, Diagnosis, Ledger, Operation, Outcome, RolloutRep
 use serde_json::{Value, json};
 
 use super::progress::short;
-use super::units::{clock_time, count, half_width, latency, span};
+use super::units::{clock_time, count, counted, half_width, latency, span};
 use super::words::plain;
 use super::{Printer, Tone};
 use crate::verbs::check::verdict_word;
@@ -72,7 +72,7 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
     for (index, line) in cause.evidence.iter().take(shown).enumerate() {
         let label = if index == 0 { "evidence" } else { "" };
         let more = if index + 1 == shown && hidden > 0 {
-            format!("   ({hidden} more line{}: --verbose)", if hidden == 1 { "" } else { "s" })
+            format!("   ({}: --verbose)", counted(hidden, "more line"))
         } else {
             String::new()
         };

@@ -71,6 +71,11 @@ pub(crate) fn bytes(size: u64) -> String {
     }
 }
 
+/// A number of things: `1 blob`, `2 blobs`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A count with its thousands apart: `182,400`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gimmetime_aws::limits::fargate_size;
 use gimmetime_image::Reference;
 
 use crate::args::Common;
@@ -29,7 +30,7 @@ pub(crate) use reader::{Mistake, Mistakes};
 pub(crate) use registry::RegistryEnvironment;
 pub(crate) use target_file::region as parse_region;
 
-use place::{check_aws_name, check_fargate_size};
+use place::check_aws_name;
 use target_file::LOCAL;
 
 /// The settings file that is read when none is named.
@@ -199,7 +200,7 @@ fn three_lines(target: &str, common: &Common) -> String {
 /// What a service on AWS cannot be, though one on this machine can.
 fn check_aws_service(service: &ServiceFile, mistakes: &mut Mistakes) {
     let (cpu, memory) = service.size();
-    if let Err(why) = check_fargate_size(cpu, memory) {
+    if let Err(why) = fargate_size(cpu, memory) {
         mistakes.add(Mistake::plain(format!("`service.size`: {why}")).at(service.size_line));
     }
     for secret in service.secrets.iter().filter(|secret| secret.value.starts_with("file:")) {

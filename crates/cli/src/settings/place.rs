@@ -126,35 +126,3 @@ pub(crate) fn check_aws_name(name: &str, mistakes: &mut Mistakes) {
     };
     mistakes.add(Mistake::plain(format!("name `{name}` {why}")));
 }
-
-/// What one Fargate task may be: CPU units, then the smallest and the largest memory and its step, in MiB.
-///
-/// Source: Amazon ECS Developer Guide, "Fargate task definition considerations", task CPU and memory.
-const FARGATE_SIZES: [(u32, u32, u32, u32); 7] = [
-    (256, 512, 2048, 1024),
-    (512, 1024, 4096, 1024),
-    (1024, 2048, 8192, 1024),
-    (2048, 4096, 16_384, 1024),
-    (4096, 8192, 30_720, 1024),
-    (8192, 16_384, 61_440, 4096),
-    (16_384, 32_768, 122_880, 8192),
-];
-
-/// Why Fargate has no task of this size, with the nearest that it has.
-pub(crate) fn check_fargate_size(cpu: u32, memory: u32) -> Result<(), String> {
-    let Some((_, smallest, largest, step)) = FARGATE_SIZES.into_iter().find(|(units, ..)| *units == cpu) else {
-        let known: Vec<String> = FARGATE_SIZES.iter().map(|(units, ..)| units.to_string()).collect();
-        return Err(format!("Fargate has no task of {cpu} CPU units, only of {}", known.join(", ")));
-    };
-    // The smallest task alone has half a GiB, too.
-    let fits = memory == smallest || (smallest..=largest).contains(&memory) && memory.is_multiple_of(step);
-    if fits {
-        return Ok(());
-    }
-    let nearest = memory.clamp(smallest, largest).div_ceil(step).saturating_mul(step).min(largest);
-    let nearest = if memory < smallest { smallest } else { nearest };
-    Err(format!(
-        "Fargate has no task of {cpu} CPU units with {memory} MiB, only with {smallest} to {largest} in steps of \
-         {step}: take memory = {nearest}"
-    ))
-}

@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use gimmetime_aws::limits::RETENTIONS;
 use gimmetime_aws::{Made, Scheme};
 
 use super::parse_duration;
+
 use super::reader::{Mistake, Mistakes, Reader};
 
 /// Keys that only a target on AWS has.
 const AWS_ONLY: [&str; 4] = ["network", "roles", "logs", "protect"];
 /// Keys of targets on AWS that later versions will know.
 const LATER: [&str; 5] = ["https", "scaling", "waf", "alarms", "guardduty"];
-/// The days that CloudWatch Logs can keep output for.
-///
-/// Source: CloudWatch Logs API reference, `PutRetentionPolicy`, `retentionInDays`.
-const RETENTIONS: [u32; 22] =
-    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 /// `[targets.NAME]`
 #[derive(Debug, Clone, Default, PartialEq)]

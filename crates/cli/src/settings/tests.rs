@@ -213,22 +213,6 @@ fn a_name_must_suit_a_repository_on_aws_too() {
 }
 
 #[test]
-fn fargate_has_certain_sizes_only() {
-    for (cpu, memory) in [(256, 512), (256, 1024), (256, 2048), (1024, 3072), (4096, 30_720), (16_384, 122_880)] {
-        assert_eq!(check_fargate_size(cpu, memory), Ok(()), "{cpu} {memory}");
-    }
-    for (cpu, memory, words) in [
-        (300, 512, "Fargate has no task of 300 CPU units, only of 256, 512"),
-        (256, 1500, "take memory = 2048"),
-        (1024, 512, "take memory = 2048"),
-        (512, 9000, "take memory = 4096"),
-    ] {
-        let said = check_fargate_size(cpu, memory).expect_err("there is none");
-        assert!(said.contains(words), "{said}");
-    }
-}
-
-#[test]
 fn an_image_is_told_by_its_looks() {
     assert_eq!(ImageSource::parse("builtin"), ImageSource::Builtin);
     assert_eq!(ImageSource::parse("sha256:00"), ImageSource::Digest("sha256:00".to_owned()));

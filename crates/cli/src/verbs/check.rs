@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::Check;
 use crate::exit::{Exit, Failure};
-use crate::render::units::{half_width, offset, span};
+use crate::render::units::{counted, half_width, offset, span};
 use crate::render::{Printer, Tone};
 use crate::settings::Place;
 use crate::target;
@@ -87,17 +87,15 @@ fn line(report: &Report) -> String {
         (Synchronization::Synchronized, Some(bound)) => format!("itself ±{}", span(bound)),
         _ => "itself unsynchronized".to_owned(),
     };
-    let backends = report.instances.len();
     let failed = if report.failed == 0 { String::new() } else { format!(", {} failed", report.failed) };
     let step = if report.own_step { " · this machine's clock was stepped meanwhile" } else { "" };
     format!(
-        "clock {} [{}, {}] against this machine ({own}) · {backends} backend{} · {} request{}{failed}, {}{step}",
+        "clock {} [{}, {}] against this machine ({own}) · {} · {}{failed}, {}{step}",
         offset(hull.midpoint().as_nanos()),
         offset(hull.lo.as_nanos()),
         offset(hull.hi.as_nanos()),
-        if backends == 1 { "" } else { "s" },
-        report.requests,
-        if report.requests == 1 { "" } else { "s" },
+        counted(report.instances.len(), "backend"),
+        counted(report.requests as usize, "request"),
         span(report.elapsed),
     )
 }

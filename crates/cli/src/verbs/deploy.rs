@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::args::{Deploy, Rollback, Scale, Smoke};
 use crate::exit::{Exit, Failure};
 use crate::release::{ARCHITECTURE, pack};
+use crate::render::units::counted;
 use crate::render::{Printer, rollout};
 use crate::settings::ImageSource;
 use crate::target::{self, Published, Reached, engine_failed};
@@ -38,7 +39,13 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
             let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
             said(printer.text(words))
         }
-        Changed::Own(Deployed::Rolled(report)) => {
+        Changed::Own(Deployed::Rolled(mut report)) => {
+            if let (Some(cause), Some(image)) = (&mut report.cause, &args.image)
+                && cause.fix == "gimmetime deploy"
+            {
+                // What is mended is what was deployed, not what the settings name.
+                cause.fix = format!("gimmetime deploy {image}");
+            }
             let heading = rollout::heading(&report, Some(&packed.digest), packed.git.as_deref(), &context.who);
             end(context, &report, &heading, printer)
         }
@@ -88,7 +95,7 @@ pub(crate) async fn scale(context: &Context, args: &Scale, printer: &mut Printer
     let change = async |run| rescale(place, args.count, &run).await;
     let changed = Box::pin(change::make(context, &args.busy, place, printer, change)).await?;
     let report = changed.into_report();
-    let heading = format!("r{} · {} task{}", report.to, report.count, if report.count == 1 { "" } else { "s" });
+    let heading = format!("r{} · {}", report.to, counted(report.count as usize, "task"));
     end(context, &report, &heading, printer)
 }
 

@@ -194,9 +194,9 @@ fn sizes_are_those_that_fargate_has() {
         (8192, 17_408),
         (16_384, 36_864),
     ] {
-        refuses("service.size", &format!("but {memory} are asked for"), size(cpu, memory));
+        refuses("service.size", &format!("with {memory} MiB"), size(cpu, memory));
     }
-    refuses("service.size", "Fargate has no 300 CPU units, but 256, 512", size(300, 512));
+    refuses("service.size", "Fargate has no task of 300 CPU units, only of 256, 512", size(300, 512));
 }
 
 #[test]

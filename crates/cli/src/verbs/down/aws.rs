@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::exit::{Exit, Failure};
 use crate::follow::{Follow, Followed};
 use crate::follow_place::PlaceFollow;
-use crate::render::units::{bytes, span};
+use crate::render::units::{bytes, counted, span};
 use crate::render::{Printer, Tone, money};
 use crate::settings::AwsPlace;
 use crate::target::{self, Cloud};
@@ -34,7 +34,8 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     agree(context, held, stack.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
     if 0 < deleted.left || deleted.is_draining {
-        printer.note(format!("detached: the service is on its way out, {} tasks are left", deleted.left));
+        printer
+            .note(format!("detached: the service is on its way out, {} left", counted(deleted.left as usize, "task")));
         printer.note("  go on with it: gimmetime down");
         return Ok(Exit::Unsure);
     }
@@ -93,9 +94,9 @@ async fn agree(
     let name = &context.settings.name;
     let Contents { resources, images, image_bytes, log_bytes } = held;
     let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
+    let (resources, images) = (counted(resources, "resource"), counted(images, "image"));
     let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
-    printer
-        .note(format!("deletes {resources} resources, {images} images ({images_in}) and {logs_in} of logs; {state}"));
+    printer.note(format!("deletes {resources}, {images} ({images_in}) and {logs_in} of logs; {state}"));
     match (context.common.yes, &context.common.name) {
         (true, Some(_)) => Ok(()),
         (true, None) => Err(Failure::unsure(format!("`--yes` alone deletes nothing: its name is `{name}`"))
@@ -131,13 +132,13 @@ fn done(deleted: &DeleteReport, destroyed: &Destroyed, held: Contents, printer: 
     let tick = printer.paint(Tone::Good, "✔");
     let mut words = Vec::new();
     if deleted.service {
-        words.push(format!("{tick} {} tasks drained", deleted.tasks));
+        words.push(format!("{tick} {} drained", counted(deleted.tasks, "task")));
     }
     if destroyed.was_there {
         words.push(format!("{tick} stack gone"));
     }
     if 0 < held.images {
-        words.push(format!("{tick} {} image{}", held.images, if held.images == 1 { "" } else { "s" }));
+        words.push(format!("{tick} {}", counted(held.images, "image")));
     }
     words.join("   ")
 }
@@ -152,10 +153,9 @@ fn left(inventory: &Inventory) -> String {
             None => kept.push((item.kind, 1)),
         }
     }
-    let kept: Vec<String> =
-        kept.into_iter().map(|(kind, n)| format!("{n} {kind}{}", if n == 1 { "" } else { "s" })).collect();
+    let kept: Vec<String> = kept.into_iter().map(|(kind, n)| counted(n, kind)).collect();
     let kept = if kept.is_empty() { String::new() } else { format!(" · kept on purpose: {}", kept.join(", ")) };
-    format!("left: {} resources{costs}{kept}", inventory.left.len())
+    format!("left: {}{costs}{kept}", counted(inventory.left.len(), "resource"))
 }
 
 fn items(items: &[Item]) -> Vec<Value> {

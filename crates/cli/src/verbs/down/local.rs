@@ -5,7 +5,7 @@ use gimmetime_engine::{Home, Presence};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
-use crate::render::units::span;
+use crate::render::units::{counted, span};
 use crate::render::{Printer, Tone};
 use crate::target::{self, engine_failed};
 use crate::verbs::{Context, said};
@@ -24,9 +24,8 @@ pub(super) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit
     home.remove().map_err(engine_failed)?;
     said(printer.json(&json!({ "name": name, "removed": true, "tasks": tasks, "left": 0 })))?;
     let tick = printer.paint(Tone::Good, "✔");
-    let plural = if tasks == 1 { "" } else { "s" };
-    let stopped =
-        if ran { format!("{tick} {tasks} task{plural} drained   {tick} engine stopped   ") } else { String::new() };
+    let tasks = counted(tasks, "task");
+    let stopped = if ran { format!("{tick} {tasks} drained   {tick} engine stopped   ") } else { String::new() };
     let took = span(source::mono().since(began));
     said(printer.text(format!("{stopped}{tick} state removed   {took} · left: nothing")))
 }
@@ -34,14 +33,18 @@ pub(super) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit
 /// Stops everything in order and keeps the state, so that the next `up` goes on with the same releases.
 pub(crate) async fn stop(home: &Home, printer: &mut Printer) -> Result<Exit, Failure> {
     let tasks = drain(home, printer).await?;
-    printer.note(format!("stopped: {tasks} tasks drained; the state stays in {}", home.folder().display()));
+    printer.note(format!(
+        "stopped: {} drained; the state stays in {}",
+        counted(tasks, "task"),
+        home.folder().display()
+    ));
     Ok(Exit::Done)
 }
 
 async fn drain(home: &Home, printer: &mut Printer) -> Result<usize, Failure> {
     let mut show = |left: usize| {
         if left > 0 {
-            let words = format!("stopping {left} task{}", if left == 1 { "" } else { "s" });
+            let words = format!("stopping {}", counted(left, "task"));
             printer.progress(&words, &words);
         }
     };

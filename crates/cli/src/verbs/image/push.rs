@@ -16,7 +16,7 @@ use super::{Chosen, Ended, choose, ecr, reach, registry_failed, try_first, until
 use crate::exit::{Exit, Failure};
 use crate::release::store_failed;
 use crate::render::progress::short;
-use crate::render::units::{bytes, span};
+use crate::render::units::{bytes, counted, span};
 use crate::render::{Printer, Tone};
 use crate::settings::{Environment, Settings};
 use crate::smoke::Passed;
@@ -168,9 +168,4 @@ fn show(reference: &Reference, receipt: &Receipt, printer: &mut Printer) -> Resu
         }
     }
     Ok(exit)
-}
-
-/// `1 blob`, `2 blobs`
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -102,18 +102,19 @@ fn tell_other_image(running: Option<&Release>, packed: &Packed, printer: &mut Pr
     Ok(Exit::Done)
 }
 
-/// How to read it, watch it, scale it, delete it.
-fn success_info(settings: &Settings, url: &Url, printer: &mut Printer) -> Result<Exit, Failure> {
-    let url = format!("http://{}{}", url.authority(), url.path);
+/// How to read it, watch it, scale it, delete it: two to a line where they fit.
+fn success_info(settings: &Settings, place: &gimmetime_ops::Place, printer: &mut Printer) -> Result<Exit, Failure> {
+    let elsewhere = place.connect_to.as_ref().map_or_else(String::new, |there| format!(" --connect-to ::{there}"));
+    let curl = format!("curl -s{elsewhere} http://{}{}", place.url.authority(), place.url.path);
     let reads_time = settings.service.probe == "/now";
-    let read = if reads_time { format!("date -d @$(curl -s {url})") } else { format!("curl -s {url}") };
-    let watch = "watch   gimmetime status --watch";
-    if READ_WIDTH < read.len() {
-        said(printer.text(format!("  read   {read}\n  {watch}")))?;
-    } else {
-        said(printer.text(format!("  read   {read:<READ_WIDTH$} {watch}")))?;
+    let read = if reads_time { format!("date -d @$({curl})") } else { curl };
+    let [watch, scale, delete] =
+        ["gimmetime status --watch", "gimmetime scale 4", "gimmetime down"].map(|command| printer.placed(command));
+    if [&read, &scale].into_iter().all(|left| left.len() <= READ_WIDTH) {
+        said(printer.text(format!("  read   {read:<READ_WIDTH$} watch   {watch}")))?;
+        return said(printer.text(format!("  scale  {scale:<READ_WIDTH$} delete  {delete}")));
     }
-    said(printer.text(format!("  scale  {:<READ_WIDTH$} delete  gimmetime down", "gimmetime scale 4")))
+    said(printer.text(format!("  read    {read}\n  watch   {watch}\n  scale   {scale}\n  delete  {delete}")))
 }
 
 fn changes_json(up: &UpReport) -> serde_json::Value {
