@@ -59,6 +59,17 @@ pub enum AwsError {
         /// What the last place said.
         reason: String,
     },
+    /// A profile was named that nobody wrote down.
+    #[error(
+        "no profile `{profile}` in ~/.aws/config or ~/.aws/credentials; known: {known}\nhint: correct --profile or \
+         `aws.profile`, or aws configure --profile {profile}"
+    )]
+    NoProfile {
+        /// Its name.
+        profile: String,
+        /// Those that are there, in words.
+        known: String,
+    },
     /// The single sign-on session is over, or was never begun.
     #[error("the SSO session of profile `{profile}` is over: {reason}\nhint: aws sso login --profile {profile}")]
     SsoExpired {

@@ -24,7 +24,8 @@ use crate::query::Query;
 pub struct SessionSpec {
     /// The region; None leaves it to `AWS_REGION` and the profile.
     pub region: Option<String>,
-    /// The profile; None leaves it to `AWS_PROFILE`.
+    /// The profile, and then the only one that credentials come from; None leaves it to the SDK, which looks into the
+    /// environment first, and for `AWS_PROFILE` after that.
     pub profile: Option<String>,
     /// The only account that this target may be in.
     pub account: Option<String>,
@@ -64,9 +65,16 @@ impl Session {
     /// Opens the way: configuration from environment and files as every AWS tool reads them, then one question to STS.
     ///
     /// # Errors
-    /// In words by cause: no credentials, expired ones, a wrong clock, a wrong account, no region, an engine of our own.
+    /// In words by cause: no such profile, no credentials, expired ones, a wrong clock, a wrong account, no region, an engine
+    /// of our own.
     pub async fn open(spec: &SessionSpec) -> Result<Self, AwsError> {
-        Self::open_with(Self::loader(spec).region(config::region(spec).await), spec).await
+        let Some(profile) = &spec.profile else {
+            return Self::open_with(Self::loader(spec).region(config::region(spec).await), spec).await;
+        };
+        credentials::check_profile(profile).await?;
+        let region = config::region(spec).await;
+        let provider = config::only(profile, region.clone());
+        Self::open_with(Self::loader(spec).region(region).credentials_provider(provider), spec).await
     }
 
     /// What is read and how it is asked, but for the region.

@@ -6,3 +6,5 @@ pub const NAME: &str = "gimmetime:name";
 pub const OWNER: &str = "gimmetime:owner";
 /// The version of the place's layout.
 pub const PLACE: &str = "gimmetime:place";
+/// The region of the place, on its roles: those alone are of no region.
+pub(crate) const REGION: &str = "gimmetime:region";

@@ -185,7 +185,7 @@ pub(crate) struct Up {
 /// `plan`
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Plan {
-    /// End with 1 if anything would change
+    /// End with 1 if anything would change, or was changed behind CloudFormation's back
     #[arg(long)]
     pub(crate) exit_code: bool,
 }

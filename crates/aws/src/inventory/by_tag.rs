@@ -14,6 +14,9 @@ const TAGS_AT_ONCE: usize = 20;
 /// Services that were asked themselves: what the index of tags says of them is only later.
 const ASKED: [&str; 6] = ["ec2", "ecs", "ecr", "elasticloadbalancing", "iam", "logs"];
 
+/// CloudFormation's own tag on what a stack made.
+const STACK_ID: &str = "aws:cloudformation:stack-id";
+
 /// A part of a network that EC2 finds by its label.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NetworkKind {
@@ -148,12 +151,27 @@ pub(crate) async fn arns(
 /// Whether the label of the place is among these tags. Looked at here whatever was asked for: who overlooks a filter would
 /// make us call somebody else's network left. EC2 writes its words small, all others in capitals.
 fn is_labelled(tags: &[Element], name: &str) -> bool {
-    let says = |tag: &Element, words: [&str; 2], wanted| words.iter().any(|word| tag.text(word) == Some(wanted));
-    tags.iter().any(|tag| says(tag, ["Key", "key"], tags::NAME) && says(tag, ["Value", "value"], name))
+    tags.iter().any(|tag| is_tag(tag, tags::NAME) && value(tag) == Some(name))
+}
+
+fn is_tag(tag: &Element, key: &str) -> bool {
+    ["Key", "key"].iter().any(|word| tag.text(word) == Some(key))
+}
+
+fn value(tag: &Element) -> Option<&str> {
+    ["Value", "value"].iter().find_map(|word| tag.text(word))
+}
+
+/// The region of the place that a role is of: as its template says, else as the ARN of its stack does
+/// (`arn:aws:cloudformation:REGION:…`). None: it does not say, and may be of any.
+fn region_of(tags: &[Element]) -> Option<&str> {
+    let said = |key: &str| tags.iter().find(|tag| is_tag(tag, key)).and_then(value);
+    said(tags::REGION).or_else(|| said(STACK_ID)?.split(':').nth(3))
 }
 
 /// IAM has no filter by tag either. CloudFormation names a role after stack and logical id, so only those are read: the tags
-/// of others are none of our business, nor are they shown to whoever has our policy.
+/// of others are none of our business, nor are they shown to whoever has our policy. Roles are of no region, so those of a
+/// place of the same name in another one are found as well, and left out.
 pub(super) async fn roles(session: &Session, name: &str) -> Result<Vec<Item>, AwsError> {
     const DOING: &str = "look for roles";
     let (mut found, mut marker) = (Vec::new(), None::<String>);
@@ -162,7 +180,7 @@ pub(super) async fn roles(session: &Session, name: &str) -> Result<Vec<Item>, Aw
         let parameters: Vec<(&str, &str)> = marker.iter().map(|marker| ("Marker", marker.as_str())).collect();
         let reply = session.query().form(DOING, Service::Iam, "ListRoles", &parameters).await?;
         for role in reply.list("Roles").iter().filter_map(|role| role.text("RoleName")) {
-            if prefixes.iter().any(|prefix| role.starts_with(prefix)) && has_label(session, role, name).await? {
+            if prefixes.iter().any(|prefix| role.starts_with(prefix)) && is_of_place(session, role, name).await? {
                 found.push(Item::new("role", role));
             }
         }
@@ -174,10 +192,13 @@ pub(super) async fn roles(session: &Session, name: &str) -> Result<Vec<Item>, Aw
     Ok(found)
 }
 
-async fn has_label(session: &Session, role: &str, name: &str) -> Result<bool, AwsError> {
+async fn is_of_place(session: &Session, role: &str, name: &str) -> Result<bool, AwsError> {
     let reply = session.query().form("read a role's tags", Service::Iam, "ListRoleTags", &[("RoleName", role)]).await;
     match reply {
-        Ok(reply) => Ok(is_labelled(reply.list("Tags"), name)),
+        Ok(reply) => {
+            let tags = reply.list("Tags");
+            Ok(is_labelled(tags, name) && region_of(tags).is_none_or(|region| region == session.region()))
+        }
         Err(error) if error.has_code("NoSuchEntity") => Ok(false),
         Err(error) => Err(error),
     }

@@ -79,3 +79,32 @@ async fn an_inventory_that_could_not_look_everywhere_proves_nothing() {
     assert!(found.left.is_empty() && !found.is_proof_of_absence());
     assert!(found.unsure.iter().any(|words| words.starts_with("VPCs: ")), "{:?}", found.unsure);
 }
+
+/// What is left of `web` in eu-west-1 where the account has one role, with these tags beside the label.
+async fn roles_left(more: &str) -> Vec<Item> {
+    let tags = format!("<Tags><member><Key>gimmetime:name</Key><Value>web</Value></member>{more}</Tags>");
+    let answer = move |asked: &Asked| match asked.action.as_str() {
+        "ListRoles" => {
+            Some(xml("ListRoles", "<Roles><member><RoleName>web-ExecutionRole-1</RoleName></member></Roles>"))
+        }
+        "ListRoleTags" => Some(xml("ListRoleTags", &tags)),
+        _ => None,
+    };
+    let aws = Aws::start(nothing().serve(answer)).await;
+    inventory(&aws.session().await, "web").await.unwrap().left
+}
+
+#[tokio::test]
+async fn a_role_of_the_place_of_that_name_in_another_region_is_not_left_of_this_one() {
+    let tag = |key: &str, value: &str| format!("<member><Key>{key}</Key><Value>{value}</Value></member>");
+    let stack = |region: &str| {
+        tag("aws:cloudformation:stack-id", &format!("arn:aws:cloudformation:{region}:123456789012:stack/web/1"))
+    };
+    let ours = vec![Item::new("role", "web-ExecutionRole-1")];
+    assert_eq!(roles_left(&tag("gimmetime:region", "us-east-1")).await, []);
+    assert_eq!(roles_left(&stack("us-east-1")).await, []);
+    assert_eq!(roles_left(&tag("gimmetime:region", "eu-west-1")).await, ours);
+    assert_eq!(roles_left(&stack("eu-west-1")).await, ours);
+    // One that does not say may be ours.
+    assert_eq!(roles_left("").await, ours);
+}

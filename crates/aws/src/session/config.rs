@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_cloudformation::config::retry::RetryConfig;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
@@ -13,6 +15,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
@@ -38,14 +41,8 @@ pub(super) fn loader(spec: &SessionSpec) -> ConfigLoader {
         .operation_timeout(OPERATION)
         .build();
     let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(MAX_BACKOFF);
-    // TLS by ring; a proxy as every AWS tool takes it from the environment.
-    let http = Builder::new().build_with_connector_fn(|settings, _| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
-        builder.set_connector_settings(settings.cloned());
-        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
-    });
     let loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http())
         .timeout_config(timeouts)
         .retry_config(retries)
         .identity_cache(IdentityCache::lazy().load_timeout(credentials::PATIENCE).build());
@@ -53,6 +50,22 @@ pub(super) fn loader(spec: &SessionSpec) -> ConfigLoader {
         Some(profile) => loader.profile_name(profile),
         None => loader,
     }
+}
+
+/// TLS by ring; a proxy as every AWS tool takes it from the environment.
+fn http() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, _| {
+        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+        builder.set_connector_settings(settings.cloned());
+        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+    })
+}
+
+/// Credentials of one profile and of nothing else. The SDK's own chain would take the environment's keys before those of a
+/// profile that was named, and they may be another account's.
+pub(super) fn only(profile: &str, region: Option<Region>) -> ProfileFileCredentialsProvider {
+    let config = ProviderConfig::without_region().with_region(region).with_http_client(http());
+    ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build()
 }
 
 /// The region: what was said, else the environment's, else the profile's.
@@ -85,7 +98,7 @@ pub(super) fn in_profile(config: &SdkConfig, key: &str) -> Option<String> {
     lookup(config, "GIMMETIME_NOT_IN_THE_ENVIRONMENT", key)
 }
 
-/// The name of the profile in use.
+/// The name of the profile in use, as far as settings go.
 pub(super) fn profile(config: &SdkConfig, spec: &SessionSpec) -> Option<String> {
     spec.profile.clone().or_else(|| lookup(config, "AWS_PROFILE", "gimmetime_not_in_a_profile"))
 }

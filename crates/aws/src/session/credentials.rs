@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use aws_config::profile::ProfileSet;
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::SdkConfig;
@@ -20,18 +20,18 @@ use crate::session::{SessionSpec, config};
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long before their end credentials are renewed.
 const MARGIN: Duration = Duration::from_mins(1);
-/// Where the SDK looks, in this order.
+/// Where the SDK looks, in this order, where no profile was named.
 const TRIED: &str = "environment, profile `{profile}`, web identity, container, instance metadata";
 
 /// Obtains credentials once, so that what is wrong with them is told before anything is done with them. The configuration
 /// that comes back holds them, for all clients together.
 pub(super) async fn obtain(config: &SdkConfig, spec: &SessionSpec) -> Result<(SdkConfig, Credentials), AwsError> {
-    let profile = config::profile(config, spec);
     let Some(provider) = config.credentials_provider() else {
-        return Err(none(profile.as_deref(), "the SDK has no provider".to_owned()));
+        return Err(none("nothing".to_owned(), "the SDK has no provider".to_owned()));
     };
     let facts = Facts {
-        profile,
+        profile: config::profile(config, spec),
+        is_only: spec.profile.is_some(),
         has_sso: ["sso_session", "sso_start_url"].iter().any(|key| config::in_profile(config, key).is_some()),
         has_login: config::in_profile(config, "login_session").is_some(),
         mfa_serial: config::in_profile(config, "mfa_serial"),
@@ -42,8 +42,8 @@ pub(super) async fn obtain(config: &SdkConfig, spec: &SessionSpec) -> Result<(Sd
             let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(held)).build();
             Ok((config, credentials))
         }
-        Ok(Err(error)) => Err(facts.explain(&error, &profiles().await)),
-        Err(_) => Err(none(facts.profile.as_deref(), format!("none within {} s", PATIENCE.as_secs()))),
+        Ok(Err(error)) => Err(facts.explain(&error, &profiles().await.unwrap_or_default())),
+        Err(_) => Err(none(facts.tried(), format!("none within {} s", PATIENCE.as_secs()))),
     }
 }
 
@@ -80,6 +80,8 @@ impl ProvideCredentials for Held {
 #[derive(Debug)]
 struct Facts {
     profile: Option<String>,
+    /// Whether nothing but the profile was asked.
+    is_only: bool,
     has_sso: bool,
     has_login: bool,
     mfa_serial: Option<String>,
@@ -113,24 +115,58 @@ impl Facts {
             }
             _ => reason,
         };
-        none(self.profile.as_deref(), reason)
+        none(self.tried(), reason)
+    }
+
+    /// Where credentials were looked for.
+    fn tried(&self) -> String {
+        let profile = self.profile.as_deref().unwrap_or("default");
+        if self.is_only {
+            return format!("profile `{profile}` alone, as it was named");
+        }
+        TRIED.replace("{profile}", profile)
     }
 }
 
-/// The profiles in the files where every AWS tool looks for them.
+/// The profile in use, for people: none where the environment's keys, or a machine's, were taken instead of it.
+pub(super) fn profile_of(config: &SdkConfig, spec: &SessionSpec, credentials: &Credentials) -> Option<String> {
+    config::profile(config, spec).filter(|_| spec.profile.is_some() || is_of_profile(credentials))
+}
+
+/// Whether the SDK found them by way of a profile: it marks whatever a profile led to.
+fn is_of_profile(credentials: &Credentials) -> bool {
+    let marks = credentials.get_property::<Vec<AwsCredentialFeature>>();
+    marks.is_some_and(|marks| marks.contains(&AwsCredentialFeature::CredentialsProfile))
+}
+
+/// Refuses a profile that was named and is in no file. Files that cannot be read are for the SDK to tell of.
+pub(super) async fn check_profile(named: &str) -> Result<(), AwsError> {
+    profiles().await.map_or(Ok(()), |known| known_or(named, &known))
+}
+
+/// Pure: whether the profile is among those that are known.
+fn known_or(named: &str, known: &[String]) -> Result<(), AwsError> {
+    if known.iter().any(|one| one == named) {
+        return Ok(());
+    }
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(AwsError::NoProfile { profile: named.to_owned(), known })
+}
+
+/// The profiles in the files where every AWS tool looks for them; None where the files cannot be read.
 #[expect(
     clippy::default_trait_access,
     reason = "the type's crate is no dependency of ours, and its alias is deprecated"
 )]
-async fn profiles() -> Vec<String> {
-    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
-    let mut names: Vec<String> = loaded.iter().flat_map(ProfileSet::profiles).map(str::to_owned).collect();
+async fn profiles() -> Option<Vec<String>> {
+    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await.ok()?;
+    let mut names: Vec<String> = loaded.profiles().map(str::to_owned).collect();
     names.sort();
-    names
+    Some(names)
 }
 
-fn none(profile: Option<&str>, reason: String) -> AwsError {
-    AwsError::NoCredentials { tried: TRIED.replace("{profile}", profile.unwrap_or("default")), reason }
+fn none(tried: String, reason: String) -> AwsError {
+    AwsError::NoCredentials { tried, reason }
 }
 
 /// User and password of a Basic credential, as ECR hands it out.
@@ -192,6 +228,7 @@ mod tests {
     fn a_profile_that_does_not_exist_is_told_with_those_that_do() {
         let facts = |profile: Option<&str>| Facts {
             profile: profile.map(str::to_owned),
+            is_only: false,
             has_sso: false,
             has_login: false,
             mfa_serial: None,
@@ -206,8 +243,34 @@ mod tests {
         let list = CredentialsError::not_loaded("no credentials found in chain. Attempted:\n    Environment: not set");
         let told = facts(None).explain(&list, &profiles).to_string();
         assert!(told.starts_with("no AWS credentials: none found; tried environment, profile `default`"), "{told}");
+        let alone = Facts { is_only: true, ..facts(Some("acme")) }.explain(&list, &profiles).to_string();
+        assert!(alone.starts_with("no AWS credentials: none found; tried profile `acme` alone"), "{alone}");
         let login = Facts { has_login: true, ..facts(Some("acme")) };
         assert!(login.explain(&error, &profiles).to_string().contains("hint: aws login --profile acme"));
+    }
+
+    #[test]
+    fn a_named_profile_that_is_in_no_file_is_refused_with_those_that_are() {
+        let known = ["acme".to_owned(), "default".to_owned()];
+        assert!(known_or("acme", &known).is_ok());
+        let words = known_or("nope", &known).unwrap_err().to_string();
+        assert!(
+            words.contains("no profile `nope` in ~/.aws/config or ~/.aws/credentials; known: acme, default"),
+            "{words}"
+        );
+        assert!(known_or("default", &[]).unwrap_err().to_string().contains("known: none"));
+    }
+
+    #[test]
+    fn a_profile_is_named_only_where_it_led_to_the_credentials() {
+        let found = |mark: AwsCredentialFeature| {
+            let mut credentials = Credentials::from_keys("AKIDEXAMPLE", "secret", None);
+            credentials.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().push(mark);
+            is_of_profile(&credentials)
+        };
+        assert!(found(AwsCredentialFeature::CredentialsProfile));
+        assert!(!found(AwsCredentialFeature::CredentialsEnvVars));
+        assert!(!found(AwsCredentialFeature::CredentialsImds));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use aws_types::SdkConfig;
 use gimmetime_clock::Timestamp;
 
 use crate::error::{AwsError, refused};
-use crate::session::{SessionSpec, config};
+use crate::session::{SessionSpec, credentials};
 
 /// Account, user id and ARN by which an engine of our own answers STS; AWS has no such account, and its user ids are
 /// no names.
@@ -30,7 +30,7 @@ pub struct Identity {
     pub who: String,
     /// As a tag tells who made a place: like `who`, without the name of a session, which differs every time.
     pub owner: String,
-    /// The profile in use, if one is.
+    /// The profile that the credentials come from, if they come from one.
     pub profile: Option<String>,
     /// Whether the credentials come from single sign-on.
     pub is_sso: bool,
@@ -43,7 +43,7 @@ pub struct Identity {
 pub(super) async fn ask(
     sdk: &SdkConfig,
     endpoint: &str,
-    credentials: &Credentials,
+    found: &Credentials,
     spec: &SessionSpec,
 ) -> Result<Identity, AwsError> {
     const DOING: &str = "ask AWS who is asking";
@@ -59,8 +59,8 @@ pub(super) async fn ask(
         who,
         owner,
         is_sso,
-        profile: config::profile(sdk, spec),
-        expires: credentials.expiry().and_then(|at| {
+        profile: credentials::profile_of(sdk, spec, found),
+        expires: found.expiry().and_then(|at| {
             let since_epoch = at.duration_since(UNIX_EPOCH).ok()?;
             Some(Timestamp::EPOCH.plus(since_epoch))
         }),

@@ -39,7 +39,9 @@ pub(crate) fn changes(
     price: &Price,
     printer: &Printer,
 ) -> Vec<String> {
-    let mut lines: Vec<String> = plan.changes.iter().map(|change| change_line(change, printer)).collect();
+    let certain = plan.changes.iter().filter(|change| !is_perhaps(change));
+    let mut lines: Vec<String> = certain.map(|change| change_line(change, printer)).collect();
+    lines.extend(perhaps_line(plan, printer));
     for change in service {
         lines.push(format!("{} service    {}: {}", printer.paint(Tone::Warn, "~"), change.setting, change.words));
     }
@@ -48,10 +50,11 @@ pub(crate) fn changes(
     let words = if counts.is_none() {
         "nothing to change".to_owned()
     } else {
-        let Counts { create, change, replace, remove } = counts;
+        let Counts { create, change, replace, perhaps, remove } = counts;
         let replaced = if replace == 0 { "0 to replace".to_owned() } else { format!("{replace} to REPLACE") };
+        let perhaps = if perhaps == 0 { String::new() } else { format!(", {perhaps} perhaps") };
         let remove = if remove == 0 { String::new() } else { format!(", {remove} to remove") };
-        format!("{create} to create, {change} to change, {replaced}{remove}")
+        format!("{create} to create, {change} to change, {replaced}{perhaps}{remove}")
     };
     lines.push(with_sum(&words, price));
     lines
@@ -62,6 +65,8 @@ struct Counts {
     create: usize,
     change: usize,
     replace: usize,
+    /// Those of which CloudFormation decides on the way whether they are replaced.
+    perhaps: usize,
     remove: usize,
 }
 
@@ -72,13 +77,14 @@ impl Counts {
         Self {
             create: count(|change| change.action == PlannedAction::Add),
             change: service + count(|change| is_modified(change) && change.replacement == Replacement::No),
-            replace: count(|change| is_modified(change) && change.replacement != Replacement::No),
+            replace: count(|change| is_modified(change) && change.replacement == Replacement::Yes),
+            perhaps: count(is_perhaps),
             remove: count(|change| change.action == PlannedAction::Remove),
         }
     }
 
     fn is_none(&self) -> bool {
-        self.create + self.change + self.replace + self.remove == 0
+        self.create + self.change + self.replace + self.perhaps + self.remove == 0
     }
 }
 
@@ -86,13 +92,25 @@ fn is_modified(change: &PlannedChange) -> bool {
     matches!(change.action, PlannedAction::Modify | PlannedAction::Other)
 }
 
+/// Whether CloudFormation decides on the way if another one takes its place: mostly because it refers to what changes.
+fn is_perhaps(change: &PlannedChange) -> bool {
+    is_modified(change) && change.replacement == Replacement::Maybe
+}
+
+/// All that are perhaps replaced, in one line: they are many as soon as one that others refer to changes.
+fn perhaps_line(plan: &Plan, printer: &Printer) -> Option<String> {
+    let names: Vec<&str> =
+        plan.changes.iter().filter(|change| is_perhaps(change)).map(|change| change.logical_id.as_str()).collect();
+    let sign = printer.paint(Tone::Warn, "~");
+    (!names.is_empty()).then(|| format!("{sign} {:<10} {}: AWS decides on the way", "replace?", names.join(", ")))
+}
+
 fn change_line(change: &PlannedChange, printer: &Printer) -> String {
     let (sign, tone, word) = match (change.action, change.replacement) {
         (PlannedAction::Add, _) => ("+", Tone::Good, "create"),
         (PlannedAction::Remove, _) => ("-", Tone::Bad, "remove"),
         (_, Replacement::Yes) => ("!", Tone::Bad, "REPLACE"),
-        (_, Replacement::Maybe) => ("!", Tone::Bad, "REPLACE?"),
-        (_, Replacement::No) => ("~", Tone::Warn, "change"),
+        (_, Replacement::Maybe | Replacement::No) => ("~", Tone::Warn, "change"),
     };
     let id = change.physical_id.as_ref().map_or_else(String::new, |id| format!("  {}", super::words::shorten(id)));
     let properties =
@@ -100,13 +118,21 @@ fn change_line(change: &PlannedChange, printer: &Printer) -> String {
     format!("{} {word:<10} {} ({}){id}{properties}", printer.paint(tone, sign), change.logical_id, change.kind)
 }
 
-/// What was changed behind CloudFormation's back, and is set right by the next change of the stack.
+/// What was changed behind CloudFormation's back, and what to do about it: CloudFormation compares a template with the one
+/// before, so it sets right only what a change touches, and makes nothing again that it believes to be there.
 fn drift_lines(drift: &Drift) -> Vec<String> {
     let line = |drifted: &gimmetime_aws::stack::Drifted| {
         let what = if drifted.is_gone { "is gone".to_owned() } else { drifted.differences.join(", ") };
         format!("≠ drift      {} ({}): {what}", drifted.logical_id, drifted.kind)
     };
-    drift.drifted.iter().map(line).collect()
+    let mut lines: Vec<String> = drift.drifted.iter().map(line).collect();
+    if drift.drifted.iter().any(|drifted| !drifted.is_gone) {
+        lines.push("             a property is set right when a change of the stack touches it".to_owned());
+    }
+    if drift.drifted.iter().any(|drifted| drifted.is_gone) {
+        lines.push("             what is gone is made again by: gimmetime down, then gimmetime up".to_owned());
+    }
+    lines
 }
 
 /// Sentences that somebody should read before saying yes.
@@ -184,7 +210,7 @@ pub(crate) fn first_json(plan: &FirstPlan) -> Value {
         .collect();
     json!({
         "exists": false,
-        "create": plan.create, "change": 0, "replace": 0, "remove": 0,
+        "create": plan.create, "change": 0, "replace": 0, "perhaps": 0, "remove": 0,
         "parts": lines,
         "resources": resources,
         "notes": plan.notes,
@@ -216,11 +242,11 @@ pub(crate) fn changes_json(plan: &Plan, service: &[gimmetime_ops::three_way::Cha
         };
         drift.drifted.iter().map(line).collect::<Vec<_>>()
     });
-    let Counts { create, change, replace, remove } = Counts::of(plan, service.len());
+    let Counts { create, change, replace, perhaps, remove } = Counts::of(plan, service.len());
     json!({
         "exists": true,
         "state": plan.stack.as_ref().map(|stack| stack.state.to_string()),
-        "create": create, "change": change, "replace": replace, "remove": remove,
+        "create": create, "change": change, "replace": replace, "perhaps": perhaps, "remove": remove,
         "changes": changes,
         "service": service,
         "drift": drifted,
@@ -323,13 +349,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_stands_in_capitals_and_drift_is_told() {
+    fn what_is_certainly_replaced_stands_in_capitals_and_drift_is_told_with_its_remedy() {
         let drifted = gimmetime_aws::stack::Drifted {
             logical_id: "TaskLogs".to_owned(),
             kind: "AWS::Logs::LogGroup".to_owned(),
             physical_id: None,
             is_gone: false,
             differences: vec!["RetentionInDays: 30 → 7".to_owned()],
+        };
+        let gone = gimmetime_aws::stack::Drifted {
+            logical_id: "Repository".to_owned(),
+            kind: "AWS::ECR::Repository".to_owned(),
+            physical_id: None,
+            is_gone: true,
+            differences: Vec::new(),
         };
         let plan = Plan {
             stack: None,
@@ -338,8 +371,9 @@ mod tests {
                 modified("A", Replacement::Yes),
                 modified("B", Replacement::Maybe),
                 modified("C", Replacement::No),
+                modified("D", Replacement::Maybe),
             ],
-            drift: Some(Drift { drifted: vec![drifted], ..Drift::default() }),
+            drift: Some(Drift { drifted: vec![drifted, gone], ..Drift::default() }),
         };
         let service = [gimmetime_ops::three_way::Change { setting: "count".to_owned(), words: "2→3".to_owned() }];
         let hours = gimmetime_aws::cost::Item {
@@ -354,12 +388,15 @@ mod tests {
             changes(&plan, &service, &price, &printer),
             [
                 "! REPLACE    A (AWS::EC2::Subnet)  subnet-1  CidrBlock",
-                "! REPLACE?   B (AWS::EC2::Subnet)  subnet-1  CidrBlock",
                 "~ change     C (AWS::EC2::Subnet)  subnet-1  CidrBlock",
+                "~ replace?   B, D: AWS decides on the way",
                 "~ service    count: 2→3",
                 "≠ drift      TaskLogs (AWS::Logs::LogGroup): RetentionInDays: 30 → 7",
+                "≠ drift      Repository (AWS::ECR::Repository): is gone",
+                "             a property is set right when a change of the stack touches it",
+                "             what is gone is made again by: gimmetime down, then gimmetime up",
                 &format!(
-                    "0 to create, 2 to change, 2 to REPLACE      7.30 a month, $0.01 an hour (prices of {PRICES_OF})"
+                    "0 to create, 2 to change, 1 to REPLACE, 2 perhaps      7.30 a month, $0.01 an hour (prices of {PRICES_OF})"
                 ),
             ]
         );

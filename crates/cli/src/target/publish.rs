@@ -9,7 +9,7 @@ use gimmetime_image::{Digest, Image, Program, Reference};
 use gimmetime_registry::{Access, Registry, RegistryError};
 
 use super::aws::Cloud;
-use super::repository_of;
+use super::{repository_name, repository_of};
 use crate::args::Smoke;
 use crate::exit::{Exit, Failure};
 use crate::release::{ARCHITECTURE, Packed, build};
@@ -113,7 +113,8 @@ impl Prepared {
         let version = reference.tag.clone().unwrap_or_else(|| "unknown".to_owned());
         let access = access(context, session, &reference)?;
         let asked = reference.clone();
-        let resolved = in_background(move || Registry::open(&asked, access)?.resolve(&|_| {})).await?;
+        let resolved = in_background(move || Registry::open(&asked, access)?.resolve(&|_| {})).await;
+        let resolved = resolved.map_err(|error| failed(&error, &repository_name(&context.settings), repository))?;
         Ok(Published {
             repository: format!("{}/{}", reference.host, reference.repository),
             packed: Packed { digest: resolved.image.to_string(), version, git: None },
@@ -135,7 +136,8 @@ impl Prepared {
         let access = access(context, session, &reference)?;
         let (image, tags) = (Arc::clone(image), vec![tag(packed)]);
         let push = move || Registry::open(&reference, access)?.push(&image, &tags, None, &|_| {});
-        let receipt = in_background(push).await?;
+        let receipt = in_background(push).await;
+        let receipt = receipt.map_err(|error| failed(&error, &repository_name(&context.settings), repository))?;
         let pushed = (!receipt.is_unchanged()).then(|| source::mono().since(began));
         Ok(Published { pushed, ..self.locate(context, session, repository).await? })
     }
@@ -200,14 +202,38 @@ fn access(context: &Context, session: &Session, reference: &Reference) -> Result
 /// Runs what blocks on a thread of its own.
 async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RegistryError> + Send + 'static,
-) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await.expect("a registry's client does not panic");
-    done.map_err(|error| image::registry_failed(&error, Exit::Failed))
+) -> Result<T, RegistryError> {
+    tokio::task::spawn_blocking(work).await.expect("a registry's client does not panic")
+}
+
+/// What a registry says. The place's own repository is its stack's to make: one made by hand would not be the stack's.
+fn failed(error: &RegistryError, name: &str, own: &str) -> Failure {
+    let failure = image::registry_failed(error, Exit::Failed);
+    match error {
+        RegistryError::RepositoryMissing { registry, repository }
+            if repository == name && format!("{registry}/{repository}") == own =>
+        {
+            failure.hint("gimmetime down, then gimmetime up")
+        }
+        _ => failure,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_places_own_repository_is_for_its_stack_to_make_and_another_for_its_owner() {
+        let missing = |registry: &str, repository: &str| {
+            let error =
+                RegistryError::RepositoryMissing { registry: registry.to_owned(), repository: repository.to_owned() };
+            failed(&error, "web", "127.0.0.1:4566/web").hint.unwrap_or_default()
+        };
+        assert_eq!(missing("127.0.0.1:4566", "web"), "gimmetime down, then gimmetime up");
+        assert_eq!(missing("127.0.0.1:4566", "web-2"), "make it first, or check its name");
+        assert_eq!(missing("registry.example.com", "web"), "make it first, or check its name");
+    }
 
     #[test]
     fn a_tag_tells_the_version_and_the_image_apart() {

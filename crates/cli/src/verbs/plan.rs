@@ -20,7 +20,7 @@ use crate::settings::{AwsPlace, Settings};
 use crate::target::{self, Cloud, Prepared};
 use crate::verbs::{Context, said};
 
-/// Plans, and ends with 0; with `--exit-code` 1 if anything would change.
+/// Plans, and ends with 0; with `--exit-code` 1 if anything is out of sync; 2 if `up` would be refused.
 pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -> Result<Exit, Failure> {
     let settings = &context.settings;
     let place = context.on_aws("plan")?;
@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -
     for line in outlook.lines(printer) {
         said(printer.text(line))?;
     }
-    Ok(if args.exit_code && !outlook.is_empty() { Exit::Failed } else { Exit::Done })
+    Ok(outlook.exit(args))
 }
 
 /// What `up` would meet and do.
@@ -53,6 +53,8 @@ pub(super) struct Outlook {
 }
 
 enum Kind {
+    /// Something of that name is there, and it is not to be touched.
+    Refused,
     /// Nothing is there.
     First(Box<FirstPlan>),
     /// A place that may have to change.
@@ -91,11 +93,14 @@ impl Outlook {
     ) -> Result<Self, Failure> {
         printer.progress("looking at what is there", "looking at what is there");
         let mut preflight = preflight(session, &aim.spec).await?;
+        if preflight.stack.as_ref().is_some_and(|stack| !stack.is_ours()) {
+            return Ok(Self { preflight: Some(preflight), kind: Kind::Refused });
+        }
         if let Some(cloud) = aim.cloud(context, settings, session, preflight.stack.as_ref())? {
             preflight.findings.extend(target::path_in_the_way(&cloud, &aim.spec.health).await?);
             preflight.findings.sort();
         }
-        if preflight.stack.as_ref().is_none_or(|stack| !stack.is_ours() || !stack.state.is_whole()) {
+        if preflight.stack.as_ref().is_none_or(|stack| !stack.state.is_whole()) {
             let plan = first_plan(&aim.spec).map_err(|error| target::template_failed(&error))?;
             return Ok(Self { preflight: Some(preflight), kind: Kind::First(Box::new(plan)) });
         }
@@ -128,19 +133,40 @@ impl Outlook {
     /// Whether nothing would change.
     pub(super) fn is_empty(&self) -> bool {
         match &self.kind {
-            Kind::First(_) => false,
+            Kind::Refused | Kind::First(_) => false,
             Kind::Later { plan, service, .. } => plan.changes.is_empty() && service.is_empty(),
+        }
+    }
+
+    /// Whether AWS has what the settings say: nothing would change, and nothing was changed behind CloudFormation's back.
+    fn is_in_sync(&self) -> bool {
+        let Kind::Later { plan, .. } = &self.kind else { return false };
+        self.is_empty() && plan.drift.as_ref().is_none_or(|drift| drift.drifted.is_empty())
+    }
+
+    /// Whether `up` would refuse to begin, whatever the user insists on.
+    fn is_refused(&self) -> bool {
+        self.preflight.as_ref().is_some_and(|preflight| preflight.in_the_way(true).next().is_some())
+    }
+
+    /// How `plan` ends.
+    fn exit(&self, args: &Plan) -> Exit {
+        match () {
+            () if self.is_refused() => Exit::Unsure,
+            () if args.exit_code && !self.is_in_sync() => Exit::Failed,
+            () => Exit::Done,
         }
     }
 
     /// For people.
     pub(super) fn lines(&self, printer: &Printer) -> Vec<String> {
         let mut lines = match &self.kind {
+            Kind::Refused => Vec::new(),
             Kind::First(plan) => render::first(plan, self.preflight.as_ref(), printer),
             Kind::Later { plan, service, price } => render::changes(plan, service, price, printer),
         };
         // What could not be told stands in the way of nothing, where nothing is to be done.
-        if !self.is_empty() {
+        if !self.is_empty() || self.is_refused() {
             lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, printer)));
         }
         lines
@@ -149,6 +175,7 @@ impl Outlook {
     /// For programs.
     fn as_json(&self) -> Value {
         let mut value = match &self.kind {
+            Kind::Refused => json!({ "exists": true, "refused": true }),
             Kind::First(plan) => render::first_json(plan),
             Kind::Later { plan, service, price } => render::changes_json(plan, service, price),
         };
@@ -194,5 +221,55 @@ impl Aim {
     ) -> Result<Option<Cloud>, Failure> {
         let Some(Ok(outputs)) = stack.map(target::read) else { return Ok(None) };
         Cloud::new(settings, &context.common, session.clone(), self.spec.clone(), outputs).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gimmetime_aws::preflight::{Finding, Severity};
+    use gimmetime_aws::stack::{Action, Drift, Drifted};
+
+    use super::*;
+
+    fn later(drift: Option<Drift>, severity: Severity) -> Outlook {
+        let finding = Finding { severity, words: "the role does not exist".to_owned(), hint: None };
+        let plan = stack::Plan { stack: None, action: Action::Update, changes: Vec::new(), drift };
+        let price = Price { items: Vec::new(), priced_as: "eu-west-1" };
+        Outlook {
+            preflight: Some(Preflight { findings: vec![finding], stack: None, action: Action::Update }),
+            kind: Kind::Later { plan: Box::new(plan), service: Vec::new(), price },
+        }
+    }
+
+    #[test]
+    fn what_drifted_is_out_of_sync_though_nothing_would_change() {
+        let drifted = Drifted {
+            logical_id: "TaskLogs".to_owned(),
+            kind: "AWS::Logs::LogGroup".to_owned(),
+            physical_id: None,
+            is_gone: true,
+            differences: Vec::new(),
+        };
+        let outlook = later(Some(Drift { drifted: vec![drifted], ..Drift::default() }), Severity::Warning);
+        assert_eq!(outlook.ends(), [Exit::Done, Exit::Failed]);
+        assert!(outlook.is_empty());
+        for drift in [None, Some(Drift::default())] {
+            assert_eq!(later(drift, Severity::Warning).ends(), [Exit::Done, Exit::Done]);
+        }
+    }
+
+    #[test]
+    fn what_up_would_refuse_ends_unsure_and_is_shown_whatever_is_asked_for() {
+        let outlook = later(None, Severity::Refusal);
+        assert_eq!(outlook.ends(), [Exit::Unsure, Exit::Unsure]);
+        let printer = Printer::new(&crate::args::Common::default(), true, true);
+        assert!(outlook.lines(&printer).iter().any(|line| line.contains("the role does not exist")));
+    }
+
+    impl Outlook {
+        /// Without and with `--exit-code`.
+        fn ends(&self) -> [Exit; 2] {
+            [false, true].map(|exit_code| self.exit(&Plan { exit_code }))
+        }
     }
 }

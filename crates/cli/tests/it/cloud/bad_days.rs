@@ -60,6 +60,40 @@ fn another_account_than_the_targets_is_never_touched() {
 }
 
 #[test]
+fn a_profile_that_was_named_is_the_only_source_of_credentials() {
+    let cloud = Cloud::new();
+    let settings = |aws: &str| {
+        cloud.file("gimmetime.toml", &format!("name = \"{}\"\n[targets.production]\naws = {{{aws}}}\n", cloud.name));
+    };
+    cloud.file("config", "[profile other]\nregion = eu-west-1\n[profile acme]\nregion = eu-west-1\n");
+    cloud.file("credentials", "[other]\naws_access_key_id = 111122223333\naws_secret_access_key = test\n");
+    let files = ["config", "credentials"].map(|name| cloud.folder().join(name).display().to_string());
+    let ls = |args: &[&str], profile: Option<&str>, key: Option<&str>| {
+        let variables = [
+            ("AWS_CONFIG_FILE", Some(files[0].as_str())),
+            ("AWS_SHARED_CREDENTIALS_FILE", Some(files[1].as_str())),
+            ("AWS_PROFILE", profile),
+            ("AWS_ACCESS_KEY_ID", key),
+        ];
+        cloud.with(&[&["ls"], args].concat(), &variables)
+    };
+    let keys = Some("test");
+    // The environment has keys of another account all the time.
+    settings("");
+    ls(&["--profile", "other"], None, keys).ends(0).says("production · 1111-2222-3333 (other) · eu-west-1 · as");
+    ls(&["--profile", "other"], Some("acme"), keys).ends(0).says("1111-2222-3333 (other)");
+    settings("profile = \"other\"");
+    ls(&[], None, keys).ends(0).says("1111-2222-3333 (other)");
+    let nope = ls(&["--profile", "nope"], None, keys);
+    nope.ends(2).says("no profile `nope` in ~/.aws/config or ~/.aws/credentials; known: acme, other").says("hint: ");
+    ls(&["--profile", "acme"], None, keys).ends(2).says("no AWS credentials").says("tried profile `acme` alone");
+    // Named by the environment, it comes after the environment's keys, and is not told of where it was not used.
+    settings("");
+    ls(&[], Some("other"), keys).ends(0).says("production · 0000-0000-0000 · eu-west-1 · as");
+    ls(&[], Some("other"), None).ends(0).says("production · 1111-2222-3333 (other) · eu-west-1 · as");
+}
+
+#[test]
 fn an_engine_of_our_own_is_not_taken_for_aws() {
     let (place, cloud) = (Place::new(), Cloud::new());
     place.must(&["up"]);
@@ -117,7 +151,9 @@ fn a_stack_of_somebody_else_is_left_alone() {
     for args in [&["up", "--yes"][..], &["status"], &["deploy"], &["down", "--yes", "--name", &cloud.name]] {
         cloud.run(args).ends(2).says("was not made by gimmetime").says("hint: choose another");
     }
-    cloud.must(&["plan"]).says("refused").says("was not made by gimmetime");
+    let plan = cloud.run(&["plan"]);
+    plan.ends(2).says("refused").says("was not made by gimmetime");
+    assert!(!plan.stdout.contains("to create"), "{plan:#?}");
     cloud.aws(&format!("cloudformation delete-stack --stack-name {}", cloud.name));
 }
 
