@@ -46,6 +46,8 @@ struct Play {
     deployments: usize,
     /// How many tasks run, if not all that are wanted.
     running: Option<i64>,
+    /// How many tasks pass their checks, if not all of them.
+    healthy: Option<usize>,
 }
 
 impl Play {
@@ -60,6 +62,7 @@ impl Play {
             attempts: Vec::new(),
             deployments: 0,
             running: None,
+            healthy: None,
         }
     }
 
@@ -263,8 +266,9 @@ impl Play {
     }
 
     fn target_health(&self) -> Reply {
-        let healthy: Vec<(u16, &str)> = self.tasks().iter().map(|id| (port(id), "healthy")).collect();
-        target_health(&healthy)
+        let state = |index| if self.healthy.is_none_or(|healthy| index < healthy) { "healthy" } else { "unhealthy" };
+        let targets = self.tasks().iter().enumerate().map(|(index, id)| (port(id), state(index))).collect::<Vec<_>>();
+        target_health(&targets)
     }
 
     fn list_attempts(&self) -> Reply {
@@ -385,13 +389,35 @@ async fn a_deploy_rolls_and_up_after_it_undoes_nothing() {
 async fn an_unchanged_deploy_registers_nothing_unless_it_is_forced() {
     let (place, asked, _) = serving(Fate::Works).await;
     let deployed = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &run().0).await.unwrap();
-    assert!(matches!(deployed, Deployed::Unchanged { release: 1 }));
+    assert!(matches!(deployed, Deployed::Unchanged { release: 1, healthy: 2, desired: 2 }));
     assert_eq!(count(&asked, "updateservice"), 0);
     let forced = crate::deploy(&place, &spec("aa"), DeployMode::Force, &run().0).await.unwrap();
     assert!(matches!(forced, Deployed::Rolled(report) if report.to == 1 && report.outcome == Outcome::Done));
     assert_eq!(count(&asked, "registertaskdefinition"), 0);
     let update = asked.lock().unwrap().iter().find(|(name, _)| name == "updateservice").cloned().unwrap().1;
     assert!(update.contains("\"forceNewDeployment\":true"), "{update}");
+}
+
+#[tokio::test]
+async fn an_unchanged_deploy_tells_how_many_are_healthy() {
+    let (place, _, play) = serving(Fate::Works).await;
+    play.lock().unwrap().healthy = Some(1);
+    let deployed = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &run().0).await.unwrap();
+    assert!(matches!(deployed, Deployed::Unchanged { release: 1, healthy: 1, desired: 2 }), "{deployed:?}");
+}
+
+#[tokio::test]
+async fn a_first_rollout_whose_tasks_run_but_are_not_healthy_is_in_progress_however_old_it_is() {
+    let (place, _, _) = stage(Fate::Waits).await;
+    let (canceller, cancel) = cancellation();
+    canceller.cancel();
+    let (mut left, _events) = run();
+    left.cancel = cancel;
+    crate::up_service(&place, &spec("aa"), &left).await.unwrap();
+    let joined = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &left).await.unwrap();
+    assert!(matches!(joined, Deployed::Rolled(report) if report.outcome == Outcome::Detached && report.to == 1));
+    let other = crate::deploy(&place, &spec("bb"), DeployMode::WhenChanged, &run().0).await.unwrap_err();
+    assert!(matches!(other, OpsError::Busy(busy) if busy.release == Some(1)));
 }
 
 #[tokio::test]
