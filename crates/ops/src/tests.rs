@@ -418,6 +418,11 @@ async fn a_first_rollout_whose_tasks_run_but_are_not_healthy_is_in_progress_howe
     assert!(matches!(joined, Deployed::Rolled(report) if report.outcome == Outcome::Detached && report.to == 1));
     let other = crate::deploy(&place, &spec("bb"), DeployMode::WhenChanged, &run().0).await.unwrap_err();
     assert!(matches!(other, OpsError::Busy(busy) if busy.release == Some(1)));
+    // Nothing of it has failed yet.
+    let Answer::InProgress { busy, waiting_for } = crate::why(&place, Question::Now).await.unwrap() else {
+        panic!("nothing is wrong")
+    };
+    assert_eq!((busy.who.as_str(), waiting_for.as_deref()), ("alice", Some("2 tasks to be started")));
 }
 
 #[tokio::test]
@@ -476,6 +481,9 @@ async fn status_tells_who_what_and_how_healthy() {
     assert_eq!(status.waiting_for, None);
     let why = crate::why(&place, Question::Now).await.unwrap();
     assert_eq!(why, Answer::Healthy { release: 1, healthy: 2, desired: 2 });
+    let moment = gimmetime_clock::Timestamp::from_secs(1_795_342_020);
+    let then = crate::why(&place, Question::At(moment)).await.unwrap();
+    assert_eq!(then, Answer::NothingNear { moment });
 }
 
 #[tokio::test]
