@@ -131,7 +131,8 @@ impl Printer {
         }
         words.clone_into(&mut self.shown);
         let mut err = io::stderr().lock();
-        // Nobody who watches is no reason to fail.
+        // Nobody who watches is no reason to fail. A line that wraps could not be taken away again.
+        let words = if self.live { cut(words, columns()) } else { words };
         let _ = if self.live { write!(err, "\r\u{1b}[2K{words}") } else { writeln!(err, "{words}") };
         let _ = err.flush();
     }
@@ -176,5 +177,30 @@ impl Printer {
             return out.flush();
         }
         Ok(())
+    }
+}
+
+/// How wide the terminal of the live line is, in characters; None if it does not tell.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| 0 < *columns)
+}
+
+/// As much of the words as leaves the last column free, where some terminals begin a new line already.
+fn cut(words: &str, columns: Option<usize>) -> &str {
+    let Some(columns) = columns else { return words };
+    words.char_indices().nth(columns.saturating_sub(1)).map_or(words, |(end, _)| &words[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_line_is_cut_to_the_terminal_in_characters() {
+        assert_eq!(cut("r1 → r2 ±3", Some(6)), "r1 → ");
+        assert_eq!(cut("r1 → r2", Some(8)), "r1 → r2");
+        assert_eq!(cut("r1 → r2", Some(1)), "");
+        assert_eq!(cut("r1 → r2", None), "r1 → r2");
     }
 }
