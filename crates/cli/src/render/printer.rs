@@ -16,7 +16,9 @@ pub(crate) struct Printer {
     json: bool,
     colour: bool,
     live: bool,
-    /// Flags that a printed command needs to mean this place: ` --name time`.
+    /// The target, as it was typed: ` --target production`.
+    target: String,
+    /// The other flags that a printed command needs to mean this place: ` --name time`.
     place: String,
     /// The flag that those need, too, which push and pull.
     registry: String,
@@ -42,6 +44,7 @@ impl Printer {
             json,
             colour: !common.no_color && !no_color && !dumb && io::stdout().is_terminal(),
             live: !dumb && io::stderr().is_terminal(),
+            target: String::new(),
             place: String::new(),
             registry: String::new(),
             shown: String::new(),
@@ -50,21 +53,25 @@ impl Printer {
 
     /// From now on, commands that are printed bear these flags, as they were typed: ` --name time`. `registry` is for those
     /// that push and pull.
-    pub(crate) fn name_place(&mut self, flags: &str, registry: &str) {
+    pub(crate) fn name_place(&mut self, target: &str, flags: &str, registry: &str) {
+        target.clone_into(&mut self.target);
         flags.clone_into(&mut self.place);
         registry.clone_into(&mut self.registry);
     }
 
-    /// Words in which each command of ours means this place.
+    /// Words in which each command of ours means this place; one that names a target of its own keeps that one.
     pub(crate) fn placed(&self, words: &str) -> String {
         const PUBLISHING: [&str; 3] = ["up", "plan", "deploy"];
-        const OTHERS: [&str; 9] = ["rollback", "releases", "scale", "status", "logs", "why", "down", "image", "iam"];
+        const OTHERS: [&str; 10] =
+            ["rollback", "releases", "scale", "status", "logs", "why", "down", "image", "iam", "template"];
         let place = |words: String, verb: &str, flags: &str| {
             words.replace(&format!("gimmetime {verb}"), &format!("gimmetime{flags} {verb}"))
         };
-        let publishing = format!("{}{}", self.place, self.registry);
+        let target = if words.contains(" --target ") { "" } else { &self.target };
+        let others = format!("{target}{}", self.place);
+        let publishing = format!("{others}{}", self.registry);
         let placed = PUBLISHING.into_iter().fold(words.to_owned(), |words, verb| place(words, verb, &publishing));
-        OTHERS.into_iter().fold(placed, |words, verb| place(words, verb, &self.place))
+        OTHERS.into_iter().fold(placed, |words, verb| place(words, verb, &others))
     }
 
     /// Whether standard output bears JSON.
@@ -194,7 +201,21 @@ fn cut(words: &str, columns: Option<usize>) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[test]
+    fn a_printed_command_means_the_same_place_unless_it_names_another() {
+        let common = crate::args::Cli::try_parse_from(["gimmetime", "ls"]).unwrap().common;
+        let mut printer = Printer::new(&common, true, true);
+        printer.name_place(" --target local", " --name time", " --registry h:1/r");
+        assert_eq!(printer.placed("gimmetime why"), "gimmetime --target local --name time why");
+        assert_eq!(
+            printer.placed("gimmetime plan --target production"),
+            "gimmetime --name time --registry h:1/r plan --target production"
+        );
+    }
 
     #[test]
     fn a_live_line_is_cut_to_the_terminal_in_characters() {
