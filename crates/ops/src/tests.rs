@@ -10,8 +10,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::testing::{Asked, Reply, endpoint, error, ok, place, run, spec, target_health};
 use crate::{
-    Answer, Clocks, DeployMode, Deployed, Event, LogQuery, OpsError, Outcome, Place, Question, Releases, UpAction,
-    cancellation,
+    Answer, Clocks, DeployMode, Deployed, Event, LogQuery, OpsError, Outcome, Place, Question, ReleaseOutcome,
+    Releases, UpAction, cancellation,
 };
 
 const ARN: &str = "arn:aws:ecs:local:000000000000:";
@@ -468,6 +468,26 @@ async fn a_rollout_of_something_else_is_busy_and_of_the_same_is_attached_to() {
     // Who came later did not see all of it: how long it took is not written down.
     assert!(!asked.lock().unwrap().iter().any(|(_, body)| body.contains("gimmetime:took")));
     assert!(crate::attach(&place, &second).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_release_that_nobody_watched_has_succeeded_once_it_serves_whole() {
+    let (place, _, play) = serving(Fate::Waits).await;
+    let (canceller, cancel) = cancellation();
+    canceller.cancel();
+    let (mut left, _events) = run();
+    left.cancel = cancel;
+    crate::deploy(&place, &spec("bb"), DeployMode::WhenChanged, &left).await.unwrap();
+    let outcome = async || crate::releases(&place).await.unwrap()[0].outcome;
+    assert_eq!(outcome().await, ReleaseOutcome::InProgress);
+    {
+        let mut play = play.lock().unwrap();
+        (play.rolling, play.revision, play.healthy) = (None, 2, Some(1));
+        play.attempts.clear();
+    }
+    assert_eq!(outcome().await, ReleaseOutcome::Unknown);
+    play.lock().unwrap().healthy = None;
+    assert_eq!(outcome().await, ReleaseOutcome::Succeeded);
 }
 
 #[tokio::test]
