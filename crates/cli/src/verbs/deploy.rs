@@ -32,7 +32,13 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
         Changed::Own(Deployed::Unchanged { release, healthy, desired }) => {
             unchanged(release, healthy, desired, printer)
         }
-        Changed::Own(Deployed::Rolled(report)) => {
+        Changed::Own(Deployed::Rolled(mut report)) => {
+            if let (Some(cause), Some(image)) = (&mut report.cause, &args.image)
+                && cause.fix == "gimmetime deploy"
+            {
+                // What is mended is what was deployed, not what the settings name.
+                cause.fix = format!("gimmetime deploy {image}");
+            }
             let heading = rollout::heading(&report, Some(&packed.digest), packed.git.as_deref(), &context.who);
             end(context, &report, &heading, printer)
         }
