@@ -10,8 +10,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::testing::{Asked, Reply, endpoint, error, ok, place, run, spec, target_group, target_health};
 use crate::{
-    Answer, Clocks, DeployMode, Deployed, Event, LogQuery, OpsError, Outcome, Place, Question, Releases, UpAction,
-    cancellation,
+    Answer, Clocks, DeployMode, Deployed, Event, LogQuery, OpsError, Outcome, Place, Question, ReleaseOutcome,
+    Releases, UpAction, cancellation,
 };
 
 const ARN: &str = "arn:aws:ecs:local:000000000000:";
@@ -48,6 +48,8 @@ struct Play {
     running: Option<i64>,
     /// The way from the balancer to the tasks, as it was given last.
     balancers: Value,
+    /// How many tasks pass their checks, if not all of them.
+    healthy: Option<usize>,
 }
 
 impl Play {
@@ -63,6 +65,7 @@ impl Play {
             deployments: 0,
             running: None,
             balancers: json!([]),
+            healthy: None,
         }
     }
 
@@ -271,8 +274,9 @@ impl Play {
     }
 
     fn target_health(&self) -> Reply {
-        let healthy: Vec<(u16, &str)> = self.tasks().iter().map(|id| (port(id), "healthy")).collect();
-        target_health(&healthy)
+        let state = |index| if self.healthy.is_none_or(|healthy| index < healthy) { "healthy" } else { "unhealthy" };
+        let targets = self.tasks().iter().enumerate().map(|(index, id)| (port(id), state(index))).collect::<Vec<_>>();
+        target_health(&targets)
     }
 
     fn list_attempts(&self) -> Reply {
@@ -393,13 +397,40 @@ async fn a_deploy_rolls_and_up_after_it_undoes_nothing() {
 async fn an_unchanged_deploy_registers_nothing_unless_it_is_forced() {
     let (place, asked, _) = serving(Fate::Works).await;
     let deployed = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &run().0).await.unwrap();
-    assert!(matches!(deployed, Deployed::Unchanged { release: 1 }));
+    assert!(matches!(deployed, Deployed::Unchanged { release: 1, healthy: 2, desired: 2 }));
     assert_eq!(count(&asked, "updateservice"), 0);
     let forced = crate::deploy(&place, &spec("aa"), DeployMode::Force, &run().0).await.unwrap();
     assert!(matches!(forced, Deployed::Rolled(report) if report.to == 1 && report.outcome == Outcome::Done));
     assert_eq!(count(&asked, "registertaskdefinition"), 0);
     let update = asked.lock().unwrap().iter().find(|(name, _)| name == "updateservice").cloned().unwrap().1;
     assert!(update.contains("\"forceNewDeployment\":true"), "{update}");
+}
+
+#[tokio::test]
+async fn an_unchanged_deploy_tells_how_many_are_healthy() {
+    let (place, _, play) = serving(Fate::Works).await;
+    play.lock().unwrap().healthy = Some(1);
+    let deployed = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &run().0).await.unwrap();
+    assert!(matches!(deployed, Deployed::Unchanged { release: 1, healthy: 1, desired: 2 }), "{deployed:?}");
+}
+
+#[tokio::test]
+async fn a_first_rollout_whose_tasks_run_but_are_not_healthy_is_in_progress_however_old_it_is() {
+    let (place, _, _) = stage(Fate::Waits).await;
+    let (canceller, cancel) = cancellation();
+    canceller.cancel();
+    let (mut left, _events) = run();
+    left.cancel = cancel;
+    crate::up_service(&place, &spec("aa"), &left).await.unwrap();
+    let joined = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &left).await.unwrap();
+    assert!(matches!(joined, Deployed::Rolled(report) if report.outcome == Outcome::Detached && report.to == 1));
+    let other = crate::deploy(&place, &spec("bb"), DeployMode::WhenChanged, &run().0).await.unwrap_err();
+    assert!(matches!(other, OpsError::Busy(busy) if busy.release == Some(1)));
+    // Nothing of it has failed yet.
+    let Answer::InProgress { busy, waiting_for } = crate::why(&place, Question::Now).await.unwrap() else {
+        panic!("nothing is wrong")
+    };
+    assert_eq!((busy.who.as_str(), waiting_for.as_deref()), ("alice", Some("2 tasks to be started")));
 }
 
 #[tokio::test]
@@ -448,6 +479,26 @@ async fn a_rollout_of_something_else_is_busy_and_of_the_same_is_attached_to() {
 }
 
 #[tokio::test]
+async fn a_release_that_nobody_watched_has_succeeded_once_it_serves_whole() {
+    let (place, _, play) = serving(Fate::Waits).await;
+    let (canceller, cancel) = cancellation();
+    canceller.cancel();
+    let (mut left, _events) = run();
+    left.cancel = cancel;
+    crate::deploy(&place, &spec("bb"), DeployMode::WhenChanged, &left).await.unwrap();
+    let outcome = async || crate::releases(&place).await.unwrap()[0].outcome;
+    assert_eq!(outcome().await, ReleaseOutcome::InProgress);
+    {
+        let mut play = play.lock().unwrap();
+        (play.rolling, play.revision, play.healthy) = (None, 2, Some(1));
+        play.attempts.clear();
+    }
+    assert_eq!(outcome().await, ReleaseOutcome::Unknown);
+    play.lock().unwrap().healthy = None;
+    assert_eq!(outcome().await, ReleaseOutcome::Succeeded);
+}
+
+#[tokio::test]
 async fn status_tells_who_what_and_how_healthy() {
     let (place, _, _) = serving(Fate::Works).await;
     let status = crate::status(&place, &Clocks::new()).await.unwrap();
@@ -458,6 +509,9 @@ async fn status_tells_who_what_and_how_healthy() {
     assert_eq!(status.waiting_for, None);
     let why = crate::why(&place, Question::Now).await.unwrap();
     assert_eq!(why, Answer::Healthy { release: 1, healthy: 2, desired: 2 });
+    let moment = gimmetime_clock::Timestamp::from_secs(1_795_342_020);
+    let then = crate::why(&place, Question::At(moment)).await.unwrap();
+    assert_eq!(then, Answer::NothingNear { moment });
 }
 
 #[tokio::test]
