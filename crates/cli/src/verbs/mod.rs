@@ -122,13 +122,11 @@ impl Context {
     fn on_aws(&self, verb: &str) -> Result<&AwsPlace, Failure> {
         let settings::Place::Aws(place) = &self.settings.place else {
             let words = format!("`{verb}` is for targets on AWS, and `{}` is on this machine", self.settings.target);
-            return Err(Failure::unsure(words).hint(match &self.settings.aws_target {
-                Some(target) => format!("gimmetime {verb} --target {target}"),
-                None => {
-                    let lines = settings::three_lines("production", &self.common);
-                    format!("{lines}\ngimmetime {verb} --target production")
-                }
-            }));
+            let (lines, target) = match &self.settings.aws_target {
+                Some(target) => (String::new(), target.as_str()),
+                None => (settings::three_lines("production", &self.common) + "\n", "production"),
+            };
+            return Err(Failure::unsure(words).hint(format!("{lines}gimmetime {verb} --target {target}")));
         };
         Ok(place)
     }
