@@ -132,7 +132,7 @@ fn done(deleted: &DeleteReport, destroyed: &Destroyed, held: Contents, printer: 
     let tick = printer.paint(Tone::Good, "✔");
     let mut words = Vec::new();
     if deleted.service {
-        words.push(format!("{tick} {} drained", counted(deleted.tasks as usize, "task")));
+        words.push(format!("{tick} {} drained", counted(deleted.tasks, "task")));
     }
     if destroyed.was_there {
         words.push(format!("{tick} stack gone"));
