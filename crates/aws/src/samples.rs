@@ -17,7 +17,6 @@ pub(crate) fn default_place() -> PlaceSpec {
         logs: Logs { retention_days: 30, memory: true },
         protect: false,
         tags: BTreeMap::new(),
-        port: 8080,
         health: "/live".to_owned(),
         size: Size { cpu: 256, memory: 512 },
         count: 2,

@@ -24,8 +24,6 @@ pub struct PlaceSpec {
     pub protect: bool,
     /// Put on everything that takes tags, beside ours.
     pub tags: BTreeMap<String, String>,
-    /// The port that tasks listen on.
-    pub port: u16,
     /// The path that the balancer asks for health.
     pub health: String,
     /// What a task may use; decides the price.

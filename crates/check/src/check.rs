@@ -212,9 +212,18 @@ async fn wait_until(moment: Mono) {
     }
 }
 
+/// Characters of a reply's body that an error shows.
+const EXCERPT: usize = 60;
+
+/// The beginning of a body on one line, as it is but for characters that would move or paint what is around them.
 fn excerpt(body: &str) -> String {
-    let line: String = body.trim().chars().take(60).flat_map(char::escape_debug).collect();
-    if body.trim().chars().nth(60).is_some() { format!("{line}…") } else { line }
+    let shown = |c: char| match c {
+        c if c.is_whitespace() => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    let line: String = body.trim().chars().take(EXCERPT).map(shown).collect();
+    if body.trim().chars().nth(EXCERPT).is_some() { format!("{line}…") } else { line }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Follows a change while it happens: shows its events, and asks what Ctrl-C shall mean.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use gimmetime_ops::{Canceller, Event, OpsError, Run, cancellation};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -80,15 +80,19 @@ impl Follow {
                         self.canceller.cancel();
                         continue;
                     }
-                    match (ask(printer, before, &mut interrupt).await, before) {
-                        (Choice::KeepWaiting, _) => {}
-                        (Choice::RollBack, Some(to)) => {
+                    match meanwhile(change.as_mut(), ask(printer, "it goes on", before, &mut interrupt)).await {
+                        Meanwhile::Ended(ended) => {
+                            printer.note("it ended meanwhile");
+                            return Ok(Followed::Ended(ended));
+                        }
+                        Meanwhile::Answered(Choice::KeepWaiting) => {}
+                        Meanwhile::Answered(Choice::RollBack { to }) => {
                             self.canceller.cancel();
                             // Its probe and its label are its own to put away.
                             let _ = change.await;
                             return Ok(Followed::RollBack { to });
                         }
-                        (Choice::Detach | Choice::RollBack, _) => self.canceller.cancel(),
+                        Meanwhile::Answered(Choice::Detach) => self.canceller.cancel(),
                     }
                 }
             }
@@ -96,23 +100,58 @@ impl Follow {
     }
 }
 
-enum Choice {
+/// What an interrupted user wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
     Detach,
-    RollBack,
+    RollBack {
+        /// The release that served before.
+        to: u32,
+    },
     KeepWaiting,
 }
 
-/// Asks on the terminal. A second Ctrl-C while it asks means: detach.
-async fn ask(printer: &mut Printer, before: Option<u32>, interrupt: &mut Signal) -> Choice {
-    let back = before.map_or_else(String::new, |before| format!(", [r]oll back to r{before}"));
-    loop {
-        printer.note(format!("interrupted: [d]etach (it goes on){back}, [k]eep waiting?"));
-        match answer(interrupt).await.as_deref() {
-            Some("r" | "roll back" | "rollback") if before.is_some() => return Choice::RollBack,
-            Some("k" | "keep" | "keep waiting") => return Choice::KeepWaiting,
-            None | Some("d" | "detach") => return Choice::Detach,
-            Some(_) => {}
+impl Choice {
+    /// What was typed, if it is one of those offered; the end of input and a second Ctrl-C mean: detach.
+    fn of(answer: Option<&str>, before: Option<u32>) -> Option<Self> {
+        match (answer, before) {
+            (Some("r" | "roll back" | "rollback"), Some(to)) => Some(Self::RollBack { to }),
+            (Some("k" | "keep" | "keep waiting"), _) => Some(Self::KeepWaiting),
+            (None | Some("d" | "detach"), _) => Some(Self::Detach),
+            (Some(_), _) => None,
         }
+    }
+}
+
+/// Asks on the terminal, until one of those is answered that are offered.
+pub(crate) async fn ask(printer: &mut Printer, detached: &str, before: Option<u32>, interrupt: &mut Signal) -> Choice {
+    let back = before.map_or_else(String::new, |before| format!(", [r]oll back to r{before}"));
+    printer.note(format!("interrupted: [d]etach ({detached}){back}, [k]eep waiting?"));
+    loop {
+        if let Some(choice) = Choice::of(answer(interrupt).await.as_deref(), before) {
+            return choice;
+        }
+        printer.note(if before.is_some() { "answer d, r or k" } else { "answer d or k" });
+    }
+}
+
+/// What came first while somebody was asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Meanwhile<T, A> {
+    /// The change came to its end.
+    Ended(T),
+    Answered(A),
+}
+
+/// Goes on with a change while somebody is asked: what watches it must not stand still as long as nobody answers.
+pub(crate) async fn meanwhile<T, A>(
+    change: Pin<&mut impl Future<Output = T>>,
+    answer: impl Future<Output = A>,
+) -> Meanwhile<T, A> {
+    tokio::select! {
+        biased;
+        ended = change => Meanwhile::Ended(ended),
+        answer = answer => Meanwhile::Answered(answer),
     }
 }
 
@@ -166,4 +205,35 @@ impl Told {
 /// A signal, heard from now on.
 pub(crate) fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_goes_on_while_somebody_is_asked() {
+        let steps = async {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            "done"
+        };
+        let mut change = pin!(steps);
+        let nobody_answers = std::future::pending::<Choice>();
+        assert_eq!(meanwhile(change.as_mut(), nobody_answers).await, Meanwhile::Ended("done"));
+        let mut endless = pin!(std::future::pending::<&str>());
+        let answered = meanwhile(endless.as_mut(), std::future::ready(Choice::KeepWaiting)).await;
+        assert_eq!(answered, Meanwhile::Answered(Choice::KeepWaiting));
+    }
+
+    #[test]
+    fn only_what_is_offered_is_an_answer() {
+        assert_eq!(Choice::of(Some("r"), Some(4)), Some(Choice::RollBack { to: 4 }));
+        assert_eq!(Choice::of(Some("r"), None), None);
+        assert_eq!(Choice::of(Some("yes"), Some(4)), None);
+        assert_eq!(Choice::of(Some(""), None), None);
+        assert_eq!(Choice::of(Some("k"), None), Some(Choice::KeepWaiting));
+        assert_eq!(Choice::of(None, Some(4)), Some(Choice::Detach));
+    }
 }

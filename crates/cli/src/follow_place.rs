@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::args::Common;
 use crate::exit::Failure;
-use crate::follow::{answer, listen};
+use crate::follow::{Choice, Meanwhile, ask, listen, meanwhile};
 use crate::render::Printer;
 use crate::render::place::PlaceProgress;
 
@@ -69,13 +69,21 @@ impl PlaceFollow {
                 }
                 _ = terminate.recv() => self.canceller.cancel(),
                 _ = interrupt.recv() => {
-                    if printer.can_ask() {
-                        printer.note("interrupted: [d]etach (it goes on on AWS), [k]eep waiting?");
-                        if let Some("k" | "keep" | "keep waiting") = answer(&mut interrupt).await.as_deref() {
-                            continue;
-                        }
+                    if !printer.can_ask() {
+                        self.canceller.cancel();
+                        continue;
                     }
-                    self.canceller.cancel();
+                    match meanwhile(change.as_mut(), ask(printer, "it goes on on AWS", None, &mut interrupt)).await {
+                        Meanwhile::Ended(ended) => {
+                            printer.note("it ended meanwhile");
+                            while let Ok(event) = self.events.try_recv() {
+                                heard(&event);
+                            }
+                            return Ok(ended);
+                        }
+                        Meanwhile::Answered(Choice::KeepWaiting) => {}
+                        Meanwhile::Answered(Choice::Detach | Choice::RollBack { .. }) => self.canceller.cancel(),
+                    }
                 }
             }
         }

@@ -33,8 +33,8 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let environment = Environment::read();
     let mut printer = Printer::new(&cli.common, environment.no_color, environment.dumb_terminal);
-    let place = ["target", "name", "config", "state", "region", "profile", "connect_to"];
-    printer.name_place(&typed(&matches, &place), &typed(&matches, &["registry"]));
+    let place = ["name", "config", "state", "region", "profile", "connect_to"];
+    printer.name_place(&typed(&matches, &["target"]), &typed(&matches, &place), &typed(&matches, &["registry"]));
     let ended = match verbs::run_plain(&cli.verb, &mut printer) {
         Some(ended) => ended,
         None => run(cli, &environment, &mut printer),

@@ -13,7 +13,8 @@ use crate::settings::{ImageSource, Settings};
 /// What executables that are packed here run on, in ECS's words.
 pub(crate) const ARCHITECTURE: &str = "X86_64";
 /// What names an image.
-const IMAGES: &str = "an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`";
+const IMAGES: &str = "an image is `builtin`, a path to a static executable, or a digest from `gimmetime image ls`; \
+                      on AWS also HOST/REPOSITORY:TAG";
 
 /// An image that the engine's store has.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,10 +26,14 @@ pub enum DeployMode {
 /// What `deploy` did.
 #[derive(Debug)]
 pub enum Deployed {
-    /// This release runs already, with these settings.
+    /// This release is what should run already, with these settings; nothing is in progress that would change it.
     Unchanged {
         /// Its number.
         release: u32,
+        /// How many tasks are healthy.
+        healthy: u32,
+        /// Of so many.
+        desired: u32,
     },
     /// It rolled, or a rollout of the same was under way already and was waited for.
     Rolled(Box<RolloutReport>),
@@ -56,10 +60,10 @@ pub async fn deploy(place: &Place, spec: &ServiceSpec, mode: DeployMode, run: &R
     }
     if is_same && mode == DeployMode::WhenChanged {
         apply_settings(place, &service, &settings).await?;
-        return Ok(Deployed::Unchanged { release: service.revision() });
+        return unchanged(place, &service).await;
     }
     let target = if is_same {
-        Registered { arn: service.task_definition.clone(), release: service.revision() }
+        Registered { arn: service.task_definition.clone(), release: service.revision(), port: wanted.port }
     } else {
         Box::pin(register(place, spec, &wanted, run)).await?
     };
@@ -76,8 +80,13 @@ pub async fn deploy(place: &Place, spec: &ServiceSpec, mode: DeployMode, run: &R
 async fn join(place: &Place, service: &ServiceView, run: &Run) -> Result<Deployed, OpsError> {
     match Box::pin(attach(place, run)).await? {
         Some(report) => Ok(Deployed::Rolled(Box::new(report))),
-        None => Ok(Deployed::Unchanged { release: service.revision() }),
+        None => unchanged(place, service).await,
     }
+}
+
+async fn unchanged(place: &Place, service: &ServiceView) -> Result<Deployed, OpsError> {
+    let healthy = observe::healthy(place).await?;
+    Ok(Deployed::Unchanged { release: service.revision(), healthy, desired: service.desired })
 }
 
 /// How it shall roll next time needs no rollout now.
@@ -111,6 +120,7 @@ pub(crate) async fn replace(
     };
     let update = Update {
         force: target.arn == service.task_definition,
+        port: service.other_port(target.port),
         task_definition: Some(target.arn),
         count: None,
         rollout: settings.map(|settings| settings.rollout),

@@ -47,7 +47,9 @@ const ABSENT_CODES: [&str; 4] =
 #[derive(Debug, thiserror::Error)]
 pub enum OpsError {
     /// There is no such service.
-    #[error("`{service}` is not up: no such service in cluster `{cluster}`\nhint: gimmetime up")]
+    #[error(
+        "`{service}` is not up: its place stands, but no such service is in cluster `{cluster}`\nhint: gimmetime up; or gimmetime down, which removes the place"
+    )]
     NotUp {
         /// The cluster asked.
         cluster: String,

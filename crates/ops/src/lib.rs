@@ -70,7 +70,7 @@ pub use snapshot::{
     AttemptView, DeploymentView, EventView, RolloutState, RolloutView, ServiceView, Snapshot, TargetView, TaskView,
 };
 pub use status::{Caller, Clocks, DeploymentLine, ReleaseLine, StatusReport, TaskLine, caller, status};
-pub use target_group::target_group;
+pub use target_group::{asked_path, target_group};
 pub use up::{UpAction, UpReport, plan_service, up_service};
 pub use waiting::{Waiting, waiting_for};
 pub use why::{Answer, Question, why};

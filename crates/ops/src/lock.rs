@@ -18,8 +18,8 @@ use crate::tags;
 
 /// A label older than this belongs to nothing that is in progress.
 const STALE: Duration = Duration::from_hours(3);
-/// A deployment older than this that has nothing left to do is over, whatever it is called: some endpoints never call one
-/// complete.
+/// A deployment older than this is over once all that is wanted runs and is healthy, whatever it is called: some endpoints
+/// never call one complete.
 const QUIET: Duration = Duration::from_mins(1);
 /// A deployment begins this soon after its label was written, the clocks of both ends considered.
 const AT_ONCE: Duration = Duration::from_mins(5);
@@ -51,22 +51,24 @@ pub async fn in_progress(place: &Place) -> Result<Option<Busy>, OpsError> {
 }
 
 pub(crate) async fn of_service(place: &Place, service: &ServiceView) -> Result<Option<Busy>, OpsError> {
-    let labels = match service.rolling() {
-        Some(_) => observe::task_definition(place, &service.task_definition).await?.1,
-        None => BTreeMap::new(),
-    };
-    Ok(busy(service, &labels, source::wall()))
+    let now = source::wall();
+    let Some(rolling) = service.rolling() else { return Ok(busy(service, &BTreeMap::new(), 0, now)) };
+    let labels = observe::task_definition(place, &service.task_definition).await?.1;
+    let healthy = if is_at_rest(service, rolling, now) { observe::healthy(place).await? } else { 0 };
+    Ok(busy(service, &labels, healthy, now))
 }
 
-/// Who is busy with what: pure. `release` are the labels of the release that is being rolled out.
-fn busy(service: &ServiceView, release: &BTreeMap<String, String>, now: Timestamp) -> Option<Busy> {
+/// Who is busy with what: pure. `release` are the labels of the release that is being rolled out, `healthy` how many tasks
+/// are, which matters only where a deployment is at rest.
+fn busy(service: &ServiceView, release: &BTreeMap<String, String>, healthy: u32, now: Timestamp) -> Option<Busy> {
     let operation = service.tags.get(tags::OPERATION).map(|value| tags::decode(value)).unwrap_or_default();
     let asked = operation.get("since").and_then(|since| iso::parse(since));
     let what = operation.get("what").map(|what| what.replace('_', " "));
     let fresh = asked.is_some_and(|asked| now.minus(STALE) <= asked && speaks_of(service, what.as_deref(), asked));
     let who = operation.get("who").filter(|_| fresh);
     let what = what.filter(|_| fresh);
-    if let Some(rolling) = service.rolling().filter(|rolling| !is_over(service, rolling, now)) {
+    let is_over = |rolling: &DeploymentView| is_at_rest(service, rolling, now) && service.desired <= healthy;
+    if let Some(rolling) = service.rolling().filter(|rolling| !is_over(rolling)) {
         let registrar = release.get(tags::WHO).cloned();
         return Some(Busy {
             who: who.cloned().or(registrar).unwrap_or_else(|| "somebody".to_owned()),
@@ -81,8 +83,8 @@ fn busy(service: &ServiceView, release: &BTreeMap<String, String>, now: Timestam
     Some(Busy { who: who.clone(), what, since: asked, release: None, digest: None })
 }
 
-/// Whether a deployment that is called under way has nothing left to do.
-fn is_over(service: &ServiceView, rolling: &DeploymentView, now: Timestamp) -> bool {
+/// Whether a deployment that is called under way has no task left to start or to stop.
+fn is_at_rest(service: &ServiceView, rolling: &DeploymentView, now: Timestamp) -> bool {
     let is_old = rolling.created_at.is_some_and(|created| created.plus(QUIET) <= now);
     is_old && service.deployments.len() == 1 && service.running == service.desired && service.pending == 0
 }
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn a_rollout_by_another_client_names_who_registered_the_release() {
         let release = BTreeMap::from([(tags::WHO.to_owned(), "bob".to_owned())]);
-        let busy = busy(&service(RolloutState::InProgress, 4, None), &release, NOW).unwrap();
+        let busy = busy(&service(RolloutState::InProgress, 4, None), &release, 0, NOW).unwrap();
         assert_eq!((busy.who.as_str(), busy.what.as_str(), busy.release), ("bob", "deploy r15", Some(15)));
     }
 
@@ -153,7 +155,7 @@ mod tests {
     fn a_rollback_names_who_rolls_back_not_who_registered() {
         let release = BTreeMap::from([(tags::WHO.to_owned(), "bob".to_owned())]);
         let operation = "who=alice since=2026-11-22T10:06:00.000Z what=rollback_r15";
-        let busy = busy(&service(RolloutState::InProgress, 4, Some(operation)), &release, NOW).unwrap();
+        let busy = busy(&service(RolloutState::InProgress, 4, Some(operation)), &release, 0, NOW).unwrap();
         assert_eq!((busy.who.as_str(), busy.what.as_str()), ("alice", "rollback r15"));
     }
 
@@ -161,24 +163,26 @@ mod tests {
     fn a_rollout_with_nothing_left_to_do_keeps_nobody_waiting() {
         let mut rolling = service(RolloutState::InProgress, 4, None);
         rolling.deployments[0].created_at = Some(NOW.minus(Duration::from_mins(2)));
-        assert_eq!(busy(&rolling, &BTreeMap::new(), NOW), None);
+        assert_eq!(busy(&rolling, &BTreeMap::new(), 4, NOW), None);
+        // All run, and yet they do not pass their checks.
+        assert!(busy(&rolling, &BTreeMap::new(), 3, NOW).is_some());
         rolling.running = 3;
-        assert!(busy(&rolling, &BTreeMap::new(), NOW).is_some());
+        assert!(busy(&rolling, &BTreeMap::new(), 4, NOW).is_some());
     }
 
     #[test]
     fn a_scale_is_busy_only_while_tasks_are_missing() {
         let operation = Some("who=alice since=2026-11-22T10:06:00.000Z what=scale_2:4");
-        let during = busy(&service(RolloutState::Completed, 2, operation), &BTreeMap::new(), NOW).unwrap();
+        let during = busy(&service(RolloutState::Completed, 2, operation), &BTreeMap::new(), 0, NOW).unwrap();
         assert_eq!((during.what.as_str(), during.release), ("scale 2:4", None));
-        assert_eq!(busy(&service(RolloutState::Completed, 4, operation), &BTreeMap::new(), NOW), None);
+        assert_eq!(busy(&service(RolloutState::Completed, 4, operation), &BTreeMap::new(), 0, NOW), None);
     }
 
     #[test]
     fn a_label_left_by_one_change_names_nobody_as_the_author_of_another() {
         let release = BTreeMap::from([(tags::WHO.to_owned(), "bob".to_owned())]);
         let left = "who=alice since=2026-11-22T10:06:00.000Z what=deploy_r14";
-        let by = |service: &ServiceView| busy(service, &release, NOW).map(|busy| busy.who);
+        let by = |service: &ServiceView| busy(service, &release, 0, NOW).map(|busy| busy.who);
         let mut rolling = service(RolloutState::InProgress, 4, Some(left));
         assert_eq!(by(&rolling), Some("bob".to_owned()));
         // The release it gives up is what a service that turns back is busy with.
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn a_label_that_outlived_its_author_says_nothing() {
         let stale = Some("who=alice since=2026-11-22T01:00:00.000Z what=scale_2:4");
-        assert_eq!(busy(&service(RolloutState::Completed, 2, stale), &BTreeMap::new(), NOW), None);
-        assert_eq!(busy(&service(RolloutState::Completed, 2, None), &BTreeMap::new(), NOW), None);
+        assert_eq!(busy(&service(RolloutState::Completed, 2, stale), &BTreeMap::new(), 0, NOW), None);
+        assert_eq!(busy(&service(RolloutState::Completed, 2, None), &BTreeMap::new(), 0, NOW), None);
     }
 }

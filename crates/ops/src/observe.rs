@@ -124,6 +124,11 @@ async fn targets(place: &Place) -> Result<Vec<TargetView>, OpsError> {
     Ok(reply.target_health_descriptions().iter().map(TargetView::from).collect())
 }
 
+/// How many targets are healthy.
+pub(crate) async fn healthy(place: &Place) -> Result<u32, OpsError> {
+    Ok(Snapshot { targets: targets(place).await?, ..Snapshot::default() }.healthy())
+}
+
 /// The ledger's newest page, newest first. An endpoint without service deployments has an empty one.
 pub(crate) async fn attempts(place: &Place) -> Result<Vec<AttemptView>, OpsError> {
     const DOING: &str = "list the service deployments";

@@ -4,6 +4,7 @@
 //! keeps what a diagnosis will need before it vanishes, and knows when the change is over. It never reads a clock.
 
 mod goal;
+mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use gimmetime_clock::Timestamp;
 
 use crate::event::{Event, Ledger, Outcome};
-use crate::snapshot::{AttemptView, DeploymentView, RolloutState, Snapshot, TargetView, TaskView};
+use crate::snapshot::{DeploymentView, RolloutState, Snapshot, TargetView, TaskView};
 use crate::waiting::waiting_for;
 
 pub use goal::{Before, Goal, GoalKind};
+use stage::{Stage, by_deployments, by_ledger, is_given_up};
 
 /// Failed tasks after which a deployment that is complete and never served is given up: ECS's own least threshold.
 const HOPELESS: usize = 3;
@@ -56,17 +58,6 @@ struct Told {
     waiting: Option<String>,
 }
 
-/// How a change stands, as the API has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Rolling,
-    Completed,
-    RollingBack,
-    RolledBack,
-    Failed,
-    Superseded,
-}
-
 impl Tracker {
     /// A tracker of a change of which nothing older is known.
     pub fn new(goal: Goal) -> Self {
@@ -98,7 +89,7 @@ impl Tracker {
         }
         self.ledger.total = elapsed;
         self.is_seen = self.is_seen || !self.is_stale(snapshot);
-        self.born = self.born.or_else(|| self.own(snapshot)?.created_at);
+        self.born = self.born(snapshot);
         let mut events = self.failures(snapshot);
         let stage = self.settle(self.stage(snapshot), snapshot, elapsed);
         if matches!(stage, Stage::Rolling | Stage::Completed) {
@@ -107,6 +98,11 @@ impl Tracker {
         events.extend(self.waiting(snapshot, stage));
         events.extend(self.conclude(snapshot, stage, elapsed));
         events
+    }
+
+    /// When the change's own deployment was made, once seen.
+    pub(crate) fn born(&self, snapshot: &Snapshot) -> Option<Timestamp> {
+        self.born.or_else(|| self.own(snapshot)?.created_at)
     }
 
     /// Believes this line of the ledger from now on.
@@ -277,7 +273,7 @@ impl Tracker {
                 let failed = self.own(snapshot).is_some_and(|own| own.state == RolloutState::Failed);
                 // One that the breaker stopped was not overtaken: its deployment says so.
                 let told = line.and_then(by_ledger).filter(|stage| *stage != Stage::Superseded || !failed);
-                told.unwrap_or_else(|| by_deployments(snapshot, id.as_deref(), self))
+                told.unwrap_or_else(|| by_deployments(snapshot, id.as_deref(), self.told.rolling_back))
             }
         }
     }
@@ -356,41 +352,6 @@ impl Tracker {
         let to = snapshot.service.primary().filter(|primary| Some(&primary.id) != id.as_ref());
         let to = to.map(|primary| primary.revision);
         Some(Event::RollingBack { to, reason: reason.unwrap_or_default() })
-    }
-}
-
-/// Whether tasks are missing that will never come: the breaker ended the deployment, and nothing is on its way.
-fn is_given_up(snapshot: &Snapshot, count: u32) -> bool {
-    let gave_up = snapshot.service.primary().is_some_and(|primary| primary.state == RolloutState::Failed);
-    let coming = |task: &TaskView| !task.is_gone() && !task.is_leaving() && !snapshot.is_healthy(task);
-    gave_up && snapshot.healthy() < count && !snapshot.tasks.iter().any(coming)
-}
-
-/// What the ledger says; None while it says only that something is under way.
-fn by_ledger(line: &AttemptView) -> Option<Stage> {
-    match line.status.as_str() {
-        "SUCCESSFUL" => Some(Stage::Completed),
-        "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => Some(Stage::RollingBack),
-        "ROLLBACK_SUCCESSFUL" => Some(Stage::RolledBack),
-        "ROLLBACK_FAILED" => Some(Stage::Failed),
-        "STOPPED" | "STOP_REQUESTED" => Some(Stage::Superseded),
-        _ => None,
-    }
-}
-
-/// What the service's deployments say, for endpoints whose ledger is empty or late.
-fn by_deployments(snapshot: &Snapshot, id: Option<&str>, tracker: &Tracker) -> Stage {
-    let mine = snapshot.service.deployments.iter().find(|deployment| Some(deployment.id.as_str()) == id);
-    let other = snapshot.service.primary().filter(|primary| Some(primary.id.as_str()) != id);
-    let failed = tracker.told.rolling_back || mine.is_some_and(|mine| mine.state == RolloutState::Failed);
-    match (mine.map(|mine| mine.state), other) {
-        (Some(RolloutState::Completed), None) => Stage::Completed,
-        (_, Some(other)) if failed && other.state == RolloutState::Completed => Stage::RolledBack,
-        (_, Some(other)) if failed && other.state == RolloutState::Failed => Stage::Failed,
-        (_, Some(_)) if failed => Stage::RollingBack,
-        (_, Some(_)) => Stage::Superseded,
-        (_, None) if failed => Stage::Failed,
-        (_, None) => Stage::Rolling,
     }
 }
 

@@ -16,10 +16,11 @@ use crate::definition::{Definition, HEALTH_LABEL};
 use crate::error::{OpsError, refused};
 use crate::event::{Event, Ledger, Outcome};
 use crate::fargate::DROPPED_CAPABILITIES;
+use crate::lock;
 use crate::observe;
 use crate::patience::until_accepted;
 use crate::place::{CONTAINER, Place, Run, ServiceSpec};
-use crate::snapshot::{AttemptView, revision_of};
+use crate::snapshot::{AttemptView, RolloutState, ServiceView, revision_of};
 use crate::tags;
 use crate::took;
 
@@ -72,12 +73,18 @@ pub enum ReleaseOutcome {
 pub(crate) struct Registered {
     pub(crate) arn: String,
     pub(crate) release: u32,
+    /// The port it listens on.
+    pub(crate) port: Option<u16>,
 }
 
 /// The releases, newest first, at most fifty.
 pub async fn releases(place: &Place) -> Result<Vec<Release>, OpsError> {
-    let serving = observe::find_service(place).await?.and_then(|service| service.task_definition);
-    let serving = serving.as_deref().and_then(revision_of);
+    let service = observe::find_service(place).await?.as_ref().map(ServiceView::from);
+    let serving = service.as_ref().and_then(|service| revision_of(&service.task_definition));
+    let whole = match &service {
+        Some(service) if serves_whole(place, service).await? => serving,
+        _ => None,
+    };
     let arns = observe::revisions(place, RELEASES).await?;
     let mut attempts = if serving.is_some() { observe::attempts(place).await? } else { Vec::new() };
     observe::resolve_revisions(place, &mut attempts).await?;
@@ -92,10 +99,23 @@ pub async fn releases(place: &Place) -> Result<Vec<Release>, OpsError> {
         let (definition, labels) = read?;
         let number = definition.revision().try_into().unwrap_or(0);
         let digest = Definition::read(&definition).digest().map(str::to_owned);
-        releases.push(release(number, digest, &labels, &attempts, serving));
+        let told = release(number, digest, &labels, &attempts, serving);
+        // Nobody watched it to its end, and the ledger does not tell: that it serves tells.
+        let is_open = matches!(told.outcome, ReleaseOutcome::Unknown | ReleaseOutcome::InProgress);
+        let outcome = if is_open && whole == Some(number) { ReleaseOutcome::Succeeded } else { told.outcome };
+        releases.push(Release { outcome, ..told });
     }
     releases.sort_by_key(|release| std::cmp::Reverse(release.number));
     Ok(releases)
+}
+
+/// Whether the release last asked for is all that is wanted: nothing is in progress or was given up, and all are healthy.
+async fn serves_whole(place: &Place, service: &ServiceView) -> Result<bool, OpsError> {
+    let gave_up = service.primary().is_none_or(|primary| primary.state == RolloutState::Failed);
+    if gave_up || service.desired == 0 || lock::of_service(place, service).await?.is_some() {
+        return Ok(false);
+    }
+    Ok(service.desired <= observe::healthy(place).await?)
 }
 
 /// One release from its labels and the ledger: pure.
@@ -220,7 +240,7 @@ pub(crate) async fn register(
         git: spec.git.clone(),
         who: run.who.clone(),
     });
-    Ok(Registered { arn, release })
+    Ok(Registered { arn, release, port: definition.port })
 }
 
 fn container(definition: &Definition) -> Result<ContainerDefinition, BuildError> {

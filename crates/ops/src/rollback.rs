@@ -1,5 +1,6 @@
 //! `rollback`: an `UpdateService` to an earlier revision, in one step.
 
+use crate::definition::Definition;
 use crate::deploy::replace;
 use crate::error::OpsError;
 use crate::event::{Operation, RolloutReport};
@@ -33,7 +34,9 @@ pub async fn rollback(place: &Place, asked: Option<u32>, run: &Run) -> Result<Ro
     };
     let arn = arn_of_revision(&service, release)
         .ok_or(OpsError::Incomplete { doing: "roll back", missing: "a revision in the task definition's ARN" })?;
-    Box::pin(replace(place, run, Operation::Rollback, &service, Registered { arn, release }, None)).await
+    let (definition, _) = observe::task_definition(place, &arn).await?;
+    let target = Registered { arn, release, port: Definition::read(&definition).port };
+    Box::pin(replace(place, run, Operation::Rollback, &service, target, None)).await
 }
 
 /// The release that a rollout in progress replaces: the way out of it leads there, and no further.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gimmetime_clock::{Mono, source};
+use gimmetime_clock::{Mono, Timestamp, source};
 
 use crate::diagnosis::{Diagnosis, EvidenceLine, diagnose};
 use crate::error::OpsError;
@@ -259,7 +259,7 @@ async fn poll(
         match observer.look(place).await {
             Ok(snapshot) => {
                 if let Line::After(before) = &line
-                    && let Some(found) = first_after(&snapshot.attempts, before.as_deref())
+                    && let Some(found) = own_line(&snapshot.attempts, before.as_deref(), tracker.born(&snapshot))
                 {
                     tracker.follow(found);
                     line = Line::Settled;
@@ -301,10 +301,17 @@ async fn poll(
     }
 }
 
-/// The ledger's first line after the one that was newest before the change: lines of others may follow it.
-fn first_after(attempts: &[AttemptView], newest_before: Option<&str>) -> Option<String> {
-    let newer = attempts.iter().take_while(|attempt| Some(attempt.arn.as_str()) != newest_before);
-    newer.last().map(|attempt| attempt.arn.clone())
+/// The change's own line among those that are newer than what was newest before it. Where several changed the service at
+/// once, it is the one that was made with the change's deployment; until that is seen, none.
+fn own_line(attempts: &[AttemptView], newest_before: Option<&str>, born: Option<Timestamp>) -> Option<String> {
+    let is_newer = |attempt: &&AttemptView| Some(attempt.arn.as_str()) != newest_before;
+    let newer: Vec<&AttemptView> = attempts.iter().take_while(is_newer).collect();
+    if let [only] = newer.as_slice() {
+        return Some(only.arn.clone());
+    }
+    let born = born?;
+    let distance = |attempt: &AttemptView| attempt.created_at.map_or(Duration::MAX, |at| at.since(born).magnitude());
+    newer.into_iter().min_by_key(|attempt| distance(attempt)).map(|attempt| attempt.arn.clone())
 }
 
 /// Reads the output of tasks that newly failed, before anything can destroy it.
@@ -379,10 +386,21 @@ mod tests {
     }
 
     #[test]
-    fn finds_its_own_line_in_the_ledger_below_those_of_others() {
-        assert_eq!(first_after(&attempts(&["c", "b", "a"]), Some("a")), Some("b".to_owned()));
-        assert_eq!(first_after(&attempts(&["a"]), Some("a")), None);
-        assert_eq!(first_after(&attempts(&["a"]), None), Some("a".to_owned()));
-        assert_eq!(first_after(&attempts(&[]), None), None);
+    fn finds_its_own_line_in_the_ledger_among_those_of_others() {
+        let moment = Timestamp::from_secs;
+        let of_three = || {
+            let mut lines = attempts(&["d", "c", "b", "a"]);
+            for (line, at) in lines.iter_mut().zip([30, 20, 10, 0]) {
+                line.created_at = Some(moment(at));
+            }
+            lines
+        };
+        for (born, line) in [(30, "d"), (20, "c"), (10, "b")] {
+            assert_eq!(own_line(&of_three(), Some("a"), Some(moment(born))), Some(line.to_owned()));
+        }
+        assert_eq!(own_line(&of_three(), Some("a"), None), None);
+        assert_eq!(own_line(&attempts(&["b", "a"]), Some("a"), None), Some("b".to_owned()));
+        assert_eq!(own_line(&attempts(&["a"]), Some("a"), None), None);
+        assert_eq!(own_line(&attempts(&["a"]), None, None), Some("a".to_owned()));
     }
 }

@@ -46,6 +46,8 @@ pub struct ServiceView {
     pub tags: BTreeMap<String, String>,
     /// How it rolls.
     pub configuration: RolloutView,
+    /// The port of its tasks that the load balancer is told; None while no balancer leads to them.
+    pub port: Option<u16>,
 }
 
 /// How a service rolls, as the API reports it.
@@ -213,6 +215,12 @@ impl ServiceView {
     /// The revision last asked for.
     pub fn revision(&self) -> u32 {
         revision_of(&self.task_definition).unwrap_or(0)
+    }
+
+    /// The port that the load balancer must be told for a release that listens on `port`; None if it knows it already.
+    /// A service without a balancer gets none by a release.
+    pub(crate) fn other_port(&self, port: Option<u16>) -> Option<u16> {
+        port.filter(|port| self.port.is_some_and(|known| known != *port))
     }
 
     /// The deployment that is under way, if one is.

@@ -101,6 +101,16 @@ pub(crate) fn target_health(targets: &[(u16, &str)]) -> Reply {
     (200, body)
 }
 
+/// The reply of `DescribeTargetGroups`, of one that asks this path.
+pub(crate) fn target_group(path: &str) -> Reply {
+    let body = format!(
+        "<DescribeTargetGroupsResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\">\
+         <DescribeTargetGroupsResult><TargetGroups><member><HealthCheckPath>{path}</HealthCheckPath></member>\
+         </TargetGroups></DescribeTargetGroupsResult></DescribeTargetGroupsResponse>"
+    );
+    (200, body)
+}
+
 /// A place at this endpoint, without a probe.
 pub(crate) fn place(endpoint: Connection) -> Place {
     Place {

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::testing::{Asked, Reply, endpoint, error, ok, place, run, spec, target_health};
+use crate::testing::{Asked, Reply, endpoint, error, ok, place, run, spec, target_group, target_health};
 use crate::{
-    Answer, Clocks, DeployMode, Deployed, Event, LogQuery, OpsError, Outcome, Place, Question, Releases, UpAction,
-    cancellation,
+    Answer, Clocks, DeployMode, Deployed, Event, LogQuery, OpsError, Outcome, Place, Question, ReleaseOutcome,
+    Releases, UpAction, cancellation,
 };
 
 const ARN: &str = "arn:aws:ecs:local:000000000000:";
@@ -46,6 +46,10 @@ struct Play {
     deployments: usize,
     /// How many tasks run, if not all that are wanted.
     running: Option<i64>,
+    /// The way from the balancer to the tasks, as it was given last.
+    balancers: Value,
+    /// How many tasks pass their checks, if not all of them.
+    healthy: Option<usize>,
 }
 
 impl Play {
@@ -60,6 +64,8 @@ impl Play {
             attempts: Vec::new(),
             deployments: 0,
             running: None,
+            balancers: json!([]),
+            healthy: None,
         }
     }
 
@@ -92,6 +98,7 @@ impl Play {
             "listtasks" => self.list_tasks(body["desiredStatus"] == "STOPPED"),
             "describetasks" => self.describe_tasks(&body),
             "describetargethealth" => self.target_health(),
+            "describetargetgroups" => target_group("/live"),
             "listservicedeployments" => self.list_attempts(),
             "describeservicerevisions" => {
                 let one =
@@ -125,6 +132,7 @@ impl Play {
 
     fn create(&mut self, body: &Value) -> Reply {
         self.service = Some(body["tags"].clone());
+        self.balancers = body["loadBalancers"].clone();
         self.desired = body["desiredCount"].as_i64().unwrap();
         self.begin(revision(&body["taskDefinition"]));
         ok(&json!({"service": self.view()}))
@@ -132,6 +140,9 @@ impl Play {
 
     fn update(&mut self, body: &Value) -> Reply {
         self.desired = body["desiredCount"].as_i64().unwrap_or(self.desired);
+        if !body["loadBalancers"].is_null() {
+            self.balancers = body["loadBalancers"].clone();
+        }
         let again = (body["forceNewDeployment"] == true).then_some(self.definitions.len());
         if let Some(revision) = again.filter(|_| body["taskDefinition"].is_null()) {
             self.begin(revision);
@@ -211,7 +222,7 @@ impl Play {
             "serviceArn": format!("{ARN}service/web/web"), "serviceName": "web", "status": "ACTIVE",
             "desiredCount": self.desired, "runningCount": self.running.unwrap_or(self.desired), "pendingCount": 0,
             "taskDefinition": definition_arn(wanted), "deployments": deployments, "events": [],
-            "tags": self.service,
+            "tags": self.service, "loadBalancers": self.balancers,
             "deploymentConfiguration": {"minimumHealthyPercent": 100, "maximumPercent": 200,
                 "deploymentCircuitBreaker": {"enable": true, "rollback": true,
                     "thresholdConfiguration": {"type": "COUNT", "value": 2}}},
@@ -263,8 +274,9 @@ impl Play {
     }
 
     fn target_health(&self) -> Reply {
-        let healthy: Vec<(u16, &str)> = self.tasks().iter().map(|id| (port(id), "healthy")).collect();
-        target_health(&healthy)
+        let state = |index| if self.healthy.is_none_or(|healthy| index < healthy) { "healthy" } else { "unhealthy" };
+        let targets = self.tasks().iter().enumerate().map(|(index, id)| (port(id), state(index))).collect::<Vec<_>>();
+        target_health(&targets)
     }
 
     fn list_attempts(&self) -> Reply {
@@ -385,13 +397,40 @@ async fn a_deploy_rolls_and_up_after_it_undoes_nothing() {
 async fn an_unchanged_deploy_registers_nothing_unless_it_is_forced() {
     let (place, asked, _) = serving(Fate::Works).await;
     let deployed = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &run().0).await.unwrap();
-    assert!(matches!(deployed, Deployed::Unchanged { release: 1 }));
+    assert!(matches!(deployed, Deployed::Unchanged { release: 1, healthy: 2, desired: 2 }));
     assert_eq!(count(&asked, "updateservice"), 0);
     let forced = crate::deploy(&place, &spec("aa"), DeployMode::Force, &run().0).await.unwrap();
     assert!(matches!(forced, Deployed::Rolled(report) if report.to == 1 && report.outcome == Outcome::Done));
     assert_eq!(count(&asked, "registertaskdefinition"), 0);
     let update = asked.lock().unwrap().iter().find(|(name, _)| name == "updateservice").cloned().unwrap().1;
     assert!(update.contains("\"forceNewDeployment\":true"), "{update}");
+}
+
+#[tokio::test]
+async fn an_unchanged_deploy_tells_how_many_are_healthy() {
+    let (place, _, play) = serving(Fate::Works).await;
+    play.lock().unwrap().healthy = Some(1);
+    let deployed = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &run().0).await.unwrap();
+    assert!(matches!(deployed, Deployed::Unchanged { release: 1, healthy: 1, desired: 2 }), "{deployed:?}");
+}
+
+#[tokio::test]
+async fn a_first_rollout_whose_tasks_run_but_are_not_healthy_is_in_progress_however_old_it_is() {
+    let (place, _, _) = stage(Fate::Waits).await;
+    let (canceller, cancel) = cancellation();
+    canceller.cancel();
+    let (mut left, _events) = run();
+    left.cancel = cancel;
+    crate::up_service(&place, &spec("aa"), &left).await.unwrap();
+    let joined = crate::deploy(&place, &spec("aa"), DeployMode::WhenChanged, &left).await.unwrap();
+    assert!(matches!(joined, Deployed::Rolled(report) if report.outcome == Outcome::Detached && report.to == 1));
+    let other = crate::deploy(&place, &spec("bb"), DeployMode::WhenChanged, &run().0).await.unwrap_err();
+    assert!(matches!(other, OpsError::Busy(busy) if busy.release == Some(1)));
+    // Nothing of it has failed yet.
+    let Answer::InProgress { busy, waiting_for } = crate::why(&place, Question::Now).await.unwrap() else {
+        panic!("nothing is wrong")
+    };
+    assert_eq!((busy.who.as_str(), waiting_for.as_deref()), ("alice", Some("2 tasks to be started")));
 }
 
 #[tokio::test]
@@ -440,6 +479,26 @@ async fn a_rollout_of_something_else_is_busy_and_of_the_same_is_attached_to() {
 }
 
 #[tokio::test]
+async fn a_release_that_nobody_watched_has_succeeded_once_it_serves_whole() {
+    let (place, _, play) = serving(Fate::Waits).await;
+    let (canceller, cancel) = cancellation();
+    canceller.cancel();
+    let (mut left, _events) = run();
+    left.cancel = cancel;
+    crate::deploy(&place, &spec("bb"), DeployMode::WhenChanged, &left).await.unwrap();
+    let outcome = async || crate::releases(&place).await.unwrap()[0].outcome;
+    assert_eq!(outcome().await, ReleaseOutcome::InProgress);
+    {
+        let mut play = play.lock().unwrap();
+        (play.rolling, play.revision, play.healthy) = (None, 2, Some(1));
+        play.attempts.clear();
+    }
+    assert_eq!(outcome().await, ReleaseOutcome::Unknown);
+    play.lock().unwrap().healthy = None;
+    assert_eq!(outcome().await, ReleaseOutcome::Succeeded);
+}
+
+#[tokio::test]
 async fn status_tells_who_what_and_how_healthy() {
     let (place, _, _) = serving(Fate::Works).await;
     let status = crate::status(&place, &Clocks::new()).await.unwrap();
@@ -450,6 +509,9 @@ async fn status_tells_who_what_and_how_healthy() {
     assert_eq!(status.waiting_for, None);
     let why = crate::why(&place, Question::Now).await.unwrap();
     assert_eq!(why, Answer::Healthy { release: 1, healthy: 2, desired: 2 });
+    let moment = gimmetime_clock::Timestamp::from_secs(1_795_342_020);
+    let then = crate::why(&place, Question::At(moment)).await.unwrap();
+    assert_eq!(then, Answer::NothingNear { moment });
 }
 
 #[tokio::test]

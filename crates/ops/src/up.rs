@@ -118,7 +118,7 @@ async fn newest_or_new(
     if let Some(arn) = observe::revisions(place, 1).await?.pop() {
         let (newest, _) = observe::task_definition(place, &arn).await?;
         if let Some(release) = revision_of(&arn).filter(|_| Definition::read(&newest) == *wanted) {
-            return Ok(Registered { arn, release });
+            return Ok(Registered { arn, release, port: wanted.port });
         }
     }
     register(place, spec, wanted, run).await
@@ -202,9 +202,10 @@ async fn apply(
             return Ok(Asked::Count { count });
         }
         lock::announce(place, &service.arn, &label).await?;
+        let port = target.as_ref().and_then(|registered| service.other_port(registered.port));
         let task_definition = target.map(|registered| registered.arn);
         let deploys = task_definition.is_some() || plan.again;
-        let update = Update { task_definition, count: plan.count, rollout: plan.rollout, force: plan.again };
+        let update = Update { task_definition, port, count: plan.count, rollout: plan.rollout, force: plan.again };
         let updated = update::update(place, update).await?;
         if deploys {
             return update::deployment(Some(&updated), "update the service");

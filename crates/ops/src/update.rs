@@ -20,6 +20,8 @@ use crate::tags;
 #[derive(Debug, Default)]
 pub(crate) struct Update {
     pub(crate) task_definition: Option<String>,
+    /// The port of the new tasks. Those that serve stay registered with the port they were started with.
+    pub(crate) port: Option<u16>,
     pub(crate) count: Option<u32>,
     pub(crate) rollout: Option<RolloutView>,
     /// Replaces all tasks even if nothing changed.
@@ -42,11 +44,6 @@ pub(crate) struct NewService {
 pub(crate) async fn create(place: &Place, new: NewService, run: &Run) -> Result<Asked, OpsError> {
     const DOING: &str = "create the service";
     let unbuildable = |_: BuildError| OpsError::Incomplete { doing: DOING, missing: "a subnet or threshold" };
-    let balancer = LoadBalancer::builder()
-        .target_group_arn(&place.target_group_arn)
-        .container_name(CONTAINER)
-        .container_port(i32::from(new.port))
-        .build();
     let mut call = place
         .endpoint
         .ecs
@@ -55,7 +52,7 @@ pub(crate) async fn create(place: &Place, new: NewService, run: &Run) -> Result<
         .service_name(&place.service)
         .task_definition(new.task_definition)
         .desired_count(number(new.count))
-        .load_balancers(balancer)
+        .load_balancers(balancer(place, new.port))
         .deployment_configuration(configuration(new.rollout).map_err(unbuildable)?)
         .tags(tag(tags::APPLIED, &new.applied))
         .tags(tag(tags::OPERATION, &new.operation));
@@ -94,6 +91,7 @@ pub(crate) async fn update(place: &Place, update: Update) -> Result<Service, Ops
     }
     let mut call = call
         .set_task_definition(update.task_definition)
+        .set_load_balancers(update.port.map(|port| vec![balancer(place, port)]))
         .set_desired_count(update.count.map(number))
         .set_force_new_deployment(update.force.then_some(true));
     if let Some(rollout) = update.rollout {
@@ -117,6 +115,15 @@ pub(crate) fn deployment(service: Option<&Service>, doing: &'static str) -> Resu
 pub(crate) async fn label_applied(place: &Place, service_arn: &str, applied: &str) -> Result<(), OpsError> {
     let call = place.endpoint.ecs.tag_resource().resource_arn(service_arn).tags(tag(tags::APPLIED, applied));
     call.send().await.map(drop).map_err(|error| refused("label the service", place.endpoint.endpoint(), error))
+}
+
+/// The way from the target group to the tasks.
+fn balancer(place: &Place, port: u16) -> LoadBalancer {
+    LoadBalancer::builder()
+        .target_group_arn(&place.target_group_arn)
+        .container_name(CONTAINER)
+        .container_port(i32::from(port))
+        .build()
 }
 
 fn number(count: u32) -> i32 {

@@ -7,6 +7,7 @@ use gimmetime_clock::{Timestamp, iso, source};
 use crate::diagnosis::{Diagnosis, Evidence, diagnose};
 use crate::error::OpsError;
 use crate::evidence;
+use crate::lock::{self, Busy};
 use crate::memory;
 use crate::observe::{self, Observer};
 use crate::place::Place;
@@ -14,6 +15,7 @@ use crate::release::{ReleaseOutcome, releases};
 use crate::rollout::arn_of_revision;
 use crate::snapshot::{EventView, RolloutState, Snapshot, TaskView};
 use crate::tags;
+use crate::waiting::waiting_for;
 use crate::words;
 
 /// How far from the moment asked for a failure may be.
@@ -48,6 +50,18 @@ pub enum Answer {
         /// Which.
         release: u32,
     },
+    /// No failure around the moment that was asked for is known.
+    NothingNear {
+        /// Which.
+        moment: Timestamp,
+    },
+    /// A change is under way, and nothing of it has gone wrong so far.
+    InProgress {
+        /// Who does what since when.
+        busy: Busy,
+        /// What it waits for, in words.
+        waiting_for: Option<String>,
+    },
     /// All is well, and no failure is known.
     Healthy {
         /// The release that serves.
@@ -63,6 +77,13 @@ pub enum Answer {
 pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> {
     let mut snapshot = Observer::default().look(place).await?;
     observe::resolve_revisions(place, &mut snapshot.attempts).await?;
+    if question == Question::Now
+        && goes_well(&snapshot)
+        && let Some(busy) = lock::of_service(place, &snapshot.service).await?
+    {
+        let waiting_for = waiting_for(&snapshot).map(|waiting| waiting.words);
+        return Ok(Answer::InProgress { busy, waiting_for });
+    }
     let is_wrong_now = is_wrong(&snapshot) && question == Question::Now;
     let mut subject = subject_of(&snapshot, question);
     if subject.tasks.is_empty() && !is_wrong_now && place.event_log_group.is_some() {
@@ -80,7 +101,10 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
     {
         return Ok(Answer::NoFailure { release });
     }
-    if nothing_known && !is_wrong_now && !matches!(question, Question::Release(_)) {
+    if let (Question::At(moment), true) = (question, nothing_known) {
+        return Ok(Answer::NothingNear { moment });
+    }
+    if nothing_known && !is_wrong_now && question == Question::Now {
         let service = &snapshot.service;
         let (release, healthy, desired) = (service.revision(), snapshot.healthy(), service.desired);
         return Ok(Answer::Healthy { release, healthy, desired });
@@ -132,6 +156,22 @@ fn is_wrong(snapshot: &Snapshot) -> bool {
     let failing = snapshot.service.primary().is_some_and(|primary| primary.state == RolloutState::Failed);
     let rolling = snapshot.service.rolling().is_some_and(|rolling| 0 < rolling.failed);
     failing || rolling || snapshot.healthy() < snapshot.service.desired
+}
+
+/// Whether nothing of what is under way, if anything is, has failed, is unhealthy, or stands in its own way.
+fn goes_well(snapshot: &Snapshot) -> bool {
+    let service = &snapshot.service;
+    let gives_up = service.primary().is_none_or(|primary| 0 < primary.failed || primary.state == RolloutState::Failed)
+        || snapshot
+            .attempts
+            .first()
+            .is_some_and(|attempt| attempt.status.starts_with("ROLLBACK") && service.rolling().is_some());
+    let is_ill = |task: &TaskView| {
+        let is_new = service.primary().is_some_and(|primary| primary.owns(task));
+        (is_new && is_failure(task)) || (!task.is_leaving() && snapshot.bad_health(task).is_some())
+    };
+    let is_stuck = waiting_for(snapshot).is_some_and(|waiting| waiting.is_obstacle);
+    !gives_up && !is_stuck && !snapshot.tasks.iter().any(is_ill)
 }
 
 /// Pure: the failed tasks that belong together, and their release.
@@ -245,7 +285,7 @@ fn before(snapshot: &Snapshot, release: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{ServiceView, TargetView};
+    use crate::snapshot::{AttemptView, DeploymentView, ServiceView, TargetView};
 
     fn task(id: &str, revision: u32, code: &str, stopped_at: i64) -> TaskView {
         TaskView {
@@ -306,5 +346,28 @@ mod tests {
         assert_eq!((now.release, ids(&now)), (Some(1), Vec::new()));
         snapshot.targets = vec![target("healthy")];
         assert_eq!(subject_of(&snapshot, Question::Now).release, Some(2));
+    }
+
+    #[test]
+    fn a_rollout_goes_well_until_a_task_of_it_fails_or_the_service_turns_back() {
+        let primary = DeploymentView {
+            id: "ecs-svc/2".to_owned(),
+            primary: true,
+            revision: 2,
+            state: RolloutState::InProgress,
+            ..DeploymentView::default()
+        };
+        let service = ServiceView { desired: 2, deployments: vec![primary], ..ServiceView::default() };
+        let mut snapshot = Snapshot { service, ..Snapshot::default() };
+        let earlier = TaskView { deployment: Some("ecs-svc/1".to_owned()), ..task("old", 1, "TaskFailedToStart", 9) };
+        snapshot.tasks = vec![earlier];
+        assert!(goes_well(&snapshot));
+        let mut turned = snapshot.clone();
+        turned.attempts = vec![AttemptView { status: "ROLLBACK_IN_PROGRESS".to_owned(), ..AttemptView::default() }];
+        assert!(!goes_well(&turned));
+        snapshot
+            .tasks
+            .push(TaskView { deployment: Some("ecs-svc/2".to_owned()), ..task("a", 2, "TaskFailedToStart", 10) });
+        assert!(!goes_well(&snapshot));
     }
 }

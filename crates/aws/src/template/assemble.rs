@@ -137,7 +137,6 @@ pub(super) fn values(spec: &PlaceSpec, wiring: &Wiring) -> Values {
         .yaml("task-subnets", list(&wiring.task_subnets))
         .yaml("vpc", &wiring.vpc)
         .lines("ingress", ingress(spec))
-        .yaml("port", spec.port.to_string())
         .yaml("task-range", &wiring.task_range)
         .lines("balancer-after", after)
         .yaml("scheme", scheme)

@@ -244,9 +244,6 @@ fn tags(spec: &PlaceSpec, mistakes: &mut Mistakes) {
 }
 
 fn service(spec: &PlaceSpec, mistakes: &mut Mistakes) {
-    if spec.port == 0 {
-        mistakes.add("service.port", "expected a port from 1 to 65535, but found 0");
-    }
     let health = &spec.health;
     if !health.starts_with('/') || health.len() > 1024 || !health.chars().all(|c| c.is_ascii_graphic()) {
         mistakes.add("service.health", format!("expected a path as `/live`, but found `{health}`"));

@@ -159,10 +159,10 @@ fn any_place() -> impl Strategy<Value = (PlaceSpec, BTreeMap<String, String>)> {
     let health = r"/[!-~]{0,30}";
     let modes = prop_oneof![Just(Made::Public), Just(Made::Nat), Just(Made::Endpoints)];
     let env = prop::collection::btree_map("[A-Z_]{1,9}", any_text(), 0..4);
-    (name, cidr, health, tags, modes, 1_u16.., env).prop_map(|(name, cidr, health, tags, mode, port, env)| {
+    (name, cidr, health, tags, modes, env).prop_map(|(name, cidr, health, tags, mode, env)| {
         let network = crate::spec::Network::Made { mode, zones: 2, cidr };
         let tags = tags.into_iter().filter(|(key, _)| !["name", "aws:"].iter().any(|word| key.starts_with(word)));
-        (PlaceSpec { name, network, health, tags: tags.collect(), port, ..default_place() }, env)
+        (PlaceSpec { name, network, health, tags: tags.collect(), ..default_place() }, env)
     })
 }
 
@@ -170,8 +170,7 @@ fn any_place() -> impl Strategy<Value = (PlaceSpec, BTreeMap<String, String>)> {
 fn any_legal_place_gives_yaml_that_holds_its_values_unchanged() {
     let places = some(80, any_place());
     let text = |(place, env): &(PlaceSpec, BTreeMap<String, String>)| {
-        let service =
-            ServiceSpec { env: env.clone(), port: place.port, health: place.health.clone(), ..default_service() };
+        let service = ServiceSpec { env: env.clone(), health: place.health.clone(), ..default_service() };
         whole(place, &service, "X86_64").unwrap_or_else(|error| panic!("{error}\n{place:?}"))
     };
     let read = read_yaml(&places.iter().map(text).collect::<Vec<_>>());
@@ -179,7 +178,6 @@ fn any_legal_place_gives_yaml_that_holds_its_values_unchanged() {
         let property = |id: &str, name: &str| read["Resources"][id]["Properties"][name].clone();
         assert_eq!(property("TargetGroup", "HealthCheckPath"), place.health);
         assert_eq!(property("Cluster", "ClusterName"), place.name);
-        assert_eq!(property("BalancerSecurityGroup", "SecurityGroupEgress")[0]["FromPort"], place.port);
         let tags = property("Vpc", "Tags");
         let tags =
             tags.as_array().unwrap().iter().map(|tag| (tag["Key"].as_str().unwrap(), tag["Value"].as_str().unwrap()));
@@ -224,10 +222,20 @@ fn what_an_old_release_needs_never_expires_by_age() {
 }
 
 #[test]
-fn the_port_of_the_target_group_does_not_change_so_that_a_port_is_no_reason_to_replace_it() {
-    let text = |port: u16| read_yaml(&[template(&PlaceSpec { port, ..default_place() }).unwrap().text]);
-    let group = |port: u16| text(port)[0]["Resources"]["TargetGroup"].clone();
-    assert_eq!(group(8080), group(9090));
+fn tasks_are_reached_on_any_port_from_the_balancer_alone_so_that_another_port_is_a_release_and_no_change_of_the_place()
+{
+    for network in [made(Made::Public, 2), yours(true)] {
+        let read = read_yaml(&[template(&PlaceSpec { network, ..default_place() }).unwrap().text]);
+        let rules = |id: &str, name: &str| read[0]["Resources"][id]["Properties"][name].clone();
+        let (way_out, way_in) =
+            (rules("BalancerSecurityGroup", "SecurityGroupEgress"), rules("TaskSecurityGroup", "SecurityGroupIngress"));
+        for rule in [&way_out, &way_in] {
+            assert_eq!((&rule[0]["FromPort"], &rule[0]["ToPort"]), (&Json::from(0), &Json::from(65535)), "{rule}");
+            assert_eq!(rule.as_array().unwrap().len(), 1, "{rule}");
+        }
+        assert_eq!(way_in[0]["SourceSecurityGroupId"]["Ref"], "BalancerSecurityGroup");
+        assert!(way_in[0]["CidrIp"].is_null(), "{way_in}");
+    }
 }
 
 #[test]

@@ -254,3 +254,10 @@ async fn the_old_words_are_spoken_over_real_sockets() {
     assert_eq!((words.as_str(), ok), ("Time difference is 3\nnotok", false));
     assert_eq!(said(nobody()).await, ("Service not available or accessible".to_owned(), false));
 }
+
+#[test]
+fn a_reply_is_shown_as_it_is_but_cannot_paint_the_terminal() {
+    assert_eq!(excerpt("{\"message\": \"it's gone\"}\n"), "{\"message\": \"it's gone\"}");
+    assert_eq!(excerpt("a\r\n\u{1b}[31mred"), "a  \u{fffd}[31mred");
+    assert_eq!(excerpt(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
+}

@@ -16,7 +16,9 @@ pub(crate) struct Printer {
     json: bool,
     colour: bool,
     live: bool,
-    /// Flags that a printed command needs to mean this place: ` --name time`.
+    /// The target, as it was typed: ` --target production`.
+    target: String,
+    /// The other flags that a printed command needs to mean this place: ` --name time`.
     place: String,
     /// The flag that those need, too, which push and pull.
     registry: String,
@@ -42,6 +44,7 @@ impl Printer {
             json,
             colour: !common.no_color && !no_color && !dumb && io::stdout().is_terminal(),
             live: !dumb && io::stderr().is_terminal(),
+            target: String::new(),
             place: String::new(),
             registry: String::new(),
             shown: String::new(),
@@ -50,21 +53,25 @@ impl Printer {
 
     /// From now on, commands that are printed bear these flags, as they were typed: ` --name time`. `registry` is for those
     /// that push and pull.
-    pub(crate) fn name_place(&mut self, flags: &str, registry: &str) {
+    pub(crate) fn name_place(&mut self, target: &str, flags: &str, registry: &str) {
+        target.clone_into(&mut self.target);
         flags.clone_into(&mut self.place);
         registry.clone_into(&mut self.registry);
     }
 
-    /// Words in which each command of ours means this place.
+    /// Words in which each command of ours means this place; one that names a target of its own keeps that one.
     pub(crate) fn placed(&self, words: &str) -> String {
         const PUBLISHING: [&str; 3] = ["up", "plan", "deploy"];
-        const OTHERS: [&str; 9] = ["rollback", "releases", "scale", "status", "logs", "why", "down", "image", "iam"];
+        const OTHERS: [&str; 10] =
+            ["rollback", "releases", "scale", "status", "logs", "why", "down", "image", "iam", "template"];
         let place = |words: String, verb: &str, flags: &str| {
             words.replace(&format!("gimmetime {verb}"), &format!("gimmetime{flags} {verb}"))
         };
-        let publishing = format!("{}{}", self.place, self.registry);
+        let target = if words.contains(" --target ") { "" } else { &self.target };
+        let others = format!("{target}{}", self.place);
+        let publishing = format!("{others}{}", self.registry);
         let placed = PUBLISHING.into_iter().fold(words.to_owned(), |words, verb| place(words, verb, &publishing));
-        OTHERS.into_iter().fold(placed, |words, verb| place(words, verb, &self.place))
+        OTHERS.into_iter().fold(placed, |words, verb| place(words, verb, &others))
     }
 
     /// Whether standard output bears JSON.
@@ -131,7 +138,8 @@ impl Printer {
         }
         words.clone_into(&mut self.shown);
         let mut err = io::stderr().lock();
-        // Nobody who watches is no reason to fail.
+        // Nobody who watches is no reason to fail. A line that wraps could not be taken away again.
+        let words = if self.live { cut(words, columns()) } else { words };
         let _ = if self.live { write!(err, "\r\u{1b}[2K{words}") } else { writeln!(err, "{words}") };
         let _ = err.flush();
     }
@@ -176,5 +184,44 @@ impl Printer {
             return out.flush();
         }
         Ok(())
+    }
+}
+
+/// How wide the terminal of the live line is, in characters; None if it does not tell.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| 0 < *columns)
+}
+
+/// As much of the words as leaves the last column free, where some terminals begin a new line already.
+fn cut(words: &str, columns: Option<usize>) -> &str {
+    let Some(columns) = columns else { return words };
+    words.char_indices().nth(columns.saturating_sub(1)).map_or(words, |(end, _)| &words[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn a_printed_command_means_the_same_place_unless_it_names_another() {
+        let common = crate::args::Cli::try_parse_from(["gimmetime", "ls"]).unwrap().common;
+        let mut printer = Printer::new(&common, true, true);
+        printer.name_place(" --target local", " --name time", " --registry h:1/r");
+        assert_eq!(printer.placed("gimmetime why"), "gimmetime --target local --name time why");
+        assert_eq!(
+            printer.placed("gimmetime plan --target production"),
+            "gimmetime --name time --registry h:1/r plan --target production"
+        );
+    }
+
+    #[test]
+    fn a_live_line_is_cut_to_the_terminal_in_characters() {
+        assert_eq!(cut("r1 → r2 ±3", Some(6)), "r1 → ");
+        assert_eq!(cut("r1 → r2", Some(8)), "r1 → r2");
+        assert_eq!(cut("r1 → r2", Some(1)), "");
+        assert_eq!(cut("r1 → r2", None), "r1 → r2");
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::progress::short;
 use super::units::{clock_time, count, counted, half_width, latency, span};
-use super::words::plain;
+use super::words::{once, plain, times};
 use super::{Printer, Tone};
 use crate::verbs::check::verdict_word;
 
@@ -33,8 +33,12 @@ pub(crate) fn success(report: &RolloutReport, printer: &mut Printer) -> io::Resu
     } else if let Some(tally) = &report.tally {
         let sign = if tally.failed == 0 { tick } else { printer.paint(Tone::Bad, "✘") };
         printer.text(format!("{sign} {}{}", probe(tally), undo(report)))?;
-        for (at, words) in &tally.first_failures {
-            printer.text(format!("  {}  {words}", clock_time(*at)))?;
+        for ((at, words), told) in once(&tally.first_failures, |(_, words)| words) {
+            printer.text(format!("  {}  {words}{}", clock_time(*at), times(told)))?;
+        }
+        let more = tally.failed.saturating_sub(tally.first_failures.len() as u64);
+        if 0 < more {
+            printer.text(format!("  and {} more", count(more)))?;
         }
     }
     Ok(())

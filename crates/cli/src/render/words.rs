@@ -26,9 +26,34 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Each of a list's items whose words are new, in order, and how often these words are in it.
+pub(crate) fn once<T>(items: &[T], words: impl Fn(&T) -> &str) -> Vec<(&T, usize)> {
+    let mut told: Vec<(&T, usize)> = Vec::new();
+    for item in items {
+        match told.iter_mut().find(|(first, _)| words(first) == words(item)) {
+            Some((_, times)) => *times += 1,
+            None => told.push((item, 1)),
+        }
+    }
+    told
+}
+
+/// ` (10 times)`; nothing for once.
+pub(crate) fn times(count: usize) -> String {
+    if count < 2 { String::new() } else { format!(" ({count} times)") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_again_is_said_once_with_how_often() {
+        let failures = [(1, "answered 502"), (2, "reset"), (3, "answered 502")];
+        let told = once(&failures, |(_, words)| words);
+        assert_eq!(told, [(&(1, "answered 502"), 2), (&(2, "reset"), 1)]);
+        assert_eq!((times(2).as_str(), times(1).as_str()), (" (2 times)", ""));
+    }
 
     #[test]
     fn arns_and_ids_are_shortened_and_all_else_stays() {

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) count: Option<u32>,
     /// Where it runs.
     pub(crate) place: Place,
+    /// A target on AWS that the file has, for whoever meant one.
+    pub(crate) aws_target: Option<String>,
 }
 
 /// `[service]`, resolved. Any change here is a release.
@@ -162,6 +164,7 @@ impl Settings {
         if own.is_none() && target != LOCAL {
             mistakes.add(Mistake::unknown("target", &target, &known));
         }
+        let aws_target = file.targets.iter().find(|(_, target)| target.aws.is_some()).map(|(name, _)| name.clone());
         let place = own.unwrap_or_default().over(&target, file.top);
         let count = place.count;
         let place = Place::resolve(place, common, environment);
@@ -182,12 +185,13 @@ impl Settings {
             service: resolve_service(file.service, place.is_local()),
             count,
             place,
+            aws_target,
         })
     }
 }
 
-/// What to write where there is no file yet.
-fn three_lines(target: &str, common: &Common) -> String {
+/// What to write where there is no file yet, or no target on AWS in it.
+pub(crate) fn three_lines(target: &str, common: &Common) -> String {
     let region = common.region.as_deref().unwrap_or("eu-west-1");
     let profile = common.profile.as_ref().map_or_else(String::new, |profile| format!(", profile = \"{profile}\""));
     format!(

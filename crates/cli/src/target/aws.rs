@@ -175,7 +175,6 @@ pub(crate) fn spec(settings: &Settings, place: &AwsPlace, region: &str) -> Place
         logs: place.logs.clone(),
         protect: place.protect,
         tags: place.tags.clone(),
-        port: settings.service.port,
         health: settings.service.health.clone(),
         size: Size { cpu: settings.service.cpu, memory: settings.service.memory },
         count: settings.count.unwrap_or(FIRST_COUNT),

@@ -1,6 +1,7 @@
 //! Where it runs, reached: the engine on this machine, or a place on AWS. Both are a place for `ops`.
 
 mod aws;
+mod health;
 mod local;
 mod publish;
 
@@ -18,6 +19,7 @@ pub(crate) use aws::{
     Cloud, change_word, heading, must_be_ours, open, outputs, outputs_by_name, read, region, repository_name,
     repository_of, repository_uri, session_spec, spec as aws_spec, template_failed, wanted,
 };
+pub(crate) use health::{path_in_the_way, path_not_brought};
 pub(crate) use local::{
     DEFAULT_LISTEN, Local, binary, engine_failed, home, place, place_spec, repository, take_over, tell_findings, url_of,
 };

@@ -66,12 +66,22 @@ pub(crate) async fn make<T>(
     }
 }
 
+/// What was asked for runs; but requests that failed on the way are told by the exit code too, and if none got through, what
+/// runs does not serve.
+fn lost(report: &RolloutReport) -> Exit {
+    match &report.tally {
+        Some(tally) if 0 < tally.failed && tally.failed + tally.unverified == tally.requests => Exit::Unhealthy,
+        Some(tally) if 0 < tally.failed => Exit::Failed,
+        _ => Exit::Done,
+    }
+}
+
 /// Shows how a rollout ended, and gives the exit code that says the same.
 pub(crate) fn end(context: &Context, report: &RolloutReport, printer: &mut Printer) -> Result<Exit, Failure> {
     match report.outcome {
         Outcome::Done => {
             said(rollout::success(report, printer))?;
-            Ok(Exit::Done)
+            Ok(lost(report))
         }
         Outcome::Detached => {
             let waiting = report.waiting_for.as_ref().map_or_else(String::new, |what| format!("; it waits for {what}"));

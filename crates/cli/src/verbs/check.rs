@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::args::Check;
 use crate::exit::{Exit, Failure};
 use crate::render::units::{counted, half_width, offset, span};
+use crate::render::words::{once, times};
 use crate::render::{Printer, Tone};
 use crate::settings::Place;
 use crate::target;
@@ -71,8 +72,8 @@ fn show(report: &Report, url: &Url, printer: &mut Printer) -> Result<Exit, Failu
         let (lo, hi) = (offset(interval.lo.as_nanos()), offset(interval.hi.as_nanos()));
         said(printer.text(format!("  {}  [{lo}, {hi}]  {:?}", instance.instance, instance.verdict)))?;
     }
-    for failure in &report.failures {
-        said(printer.text(format!("  {failure}")))?;
+    for (failure, told) in once(&report.failures, |failure| failure) {
+        said(printer.text(format!("  {failure}{}", times(told))))?;
     }
     for (address, fault) in &report.unreached {
         said(printer.text(format!("  {address} of {} could not be reached: {fault}", url.host)))?;

@@ -7,7 +7,7 @@ use crate::args::{Deploy, Rollback, Scale, Smoke};
 use crate::exit::{Exit, Failure};
 use crate::release::{ARCHITECTURE, pack};
 use crate::render::units::counted;
-use crate::render::{Printer, rollout};
+use crate::render::{Printer, Tone, rollout};
 use crate::settings::ImageSource;
 use crate::target::{self, Published, Reached, engine_failed};
 use crate::verbs::change::{self, Changed};
@@ -19,6 +19,11 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
     let source = args.image.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
     let mut reached = context.connect(printer).await?;
     let context = &context.asked_by(&reached);
+    if let Reached::Aws(cloud) = &reached
+        && let Some(note) = target::path_not_brought(cloud, &settings.service.health).await?
+    {
+        printer.note(note);
+    }
     let published = publish(context, &mut reached, &source, &args.smoke, printer).await?;
     let Published { repository, packed, pushed, .. } = published;
     let spec = target::service_spec(settings, &settings.service.image, &repository, packed.clone());
@@ -29,12 +34,16 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
         roll_out(place, &spec, mode, &run).await
     };
     match Box::pin(change::make(context, &args.busy, place, printer, change)).await? {
-        Changed::Own(Deployed::Unchanged { release }) => {
-            said(printer.json(&json!({ "operation": "deploy", "outcome": "unchanged", "release": release })))?;
-            let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
-            said(printer.text(words))
+        Changed::Own(Deployed::Unchanged { release, healthy, desired }) => {
+            unchanged(release, healthy, desired, printer)
         }
-        Changed::Own(Deployed::Rolled(report)) => {
+        Changed::Own(Deployed::Rolled(mut report)) => {
+            if let (Some(cause), Some(image)) = (&mut report.cause, &args.image)
+                && cause.fix == "gimmetime deploy"
+            {
+                // What is mended is what was deployed, not what the settings name.
+                cause.fix = format!("gimmetime deploy {image}");
+            }
             let heading = rollout::heading(&report, Some(&packed.digest), packed.git.as_deref(), &context.who);
             end(context, &report, &heading, printer)
         }
@@ -43,6 +52,21 @@ pub(crate) async fn deploy(context: &Context, args: &Deploy, printer: &mut Print
             end(context, &report, &heading, printer).map(|exit| change::undone(&report, exit))
         }
     }
+}
+
+/// Nothing had to change. That is no success where what should run does not serve.
+fn unchanged(release: u32, healthy: u32, desired: u32, printer: &mut Printer) -> Result<Exit, Failure> {
+    said(printer.json(&json!({
+        "operation": "deploy", "outcome": "unchanged", "release": release, "healthy": healthy, "desired": desired,
+    })))?;
+    if desired <= healthy {
+        let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
+        return said(printer.text(words));
+    }
+    let cross = printer.paint(Tone::Bad, "✘");
+    let words = format!("{cross} r{release} is what should run, and {healthy} of {desired} are healthy: gimmetime why");
+    said(printer.text(words))?;
+    Ok(if healthy == 0 { Exit::Unhealthy } else { Exit::Failed })
 }
 
 /// Brings the image to where the tasks of the place take it from.

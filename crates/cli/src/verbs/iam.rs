@@ -11,7 +11,12 @@ use crate::verbs::{Context, said};
 
 /// Prints them; asks nobody.
 pub(crate) fn run(context: &Context, args: &Iam, printer: &mut Printer) -> Result<Exit, Failure> {
-    let place = context.on_aws("iam")?;
+    let place = context.on_aws(&match args {
+        Iam::Up => "iam up".to_owned(),
+        Iam::Deploy => "iam deploy".to_owned(),
+        Iam::Read => "iam read".to_owned(),
+        Iam::Github { repository, branch } => format!("iam github {repository} --branch {branch}"),
+    })?;
     let spec = target::aws_spec(&context.settings, place, target::region(place)?);
     let scope = Scope::of(&spec, place.account.as_deref().unwrap_or("*"));
     let level = match args {

@@ -118,17 +118,19 @@ impl Context {
         Err(Failure::unsure(words).hint(format!("gimmetime {verb} --target local")))
     }
 
-    /// The place on AWS; `verb` is only for those.
+    /// The place on AWS; `verb`, with what it cannot do without, is only for those.
     fn on_aws(&self, verb: &str) -> Result<&AwsPlace, Failure> {
-        match &self.settings.place {
-            settings::Place::Aws(place) => Ok(place),
-            settings::Place::Local { .. } => {
-                let words =
-                    format!("`{verb}` is for targets on AWS, and `{}` is on this machine", self.settings.target);
-                Err(Failure::unsure(words)
-                    .hint(format!("gimmetime {verb} --target NAME, a table [targets.NAME] with `aws`")))
-            }
-        }
+        let settings::Place::Aws(place) = &self.settings.place else {
+            let words = format!("`{verb}` is for targets on AWS, and `{}` is on this machine", self.settings.target);
+            return Err(Failure::unsure(words).hint(match &self.settings.aws_target {
+                Some(target) => format!("gimmetime {verb} --target {target}"),
+                None => {
+                    let lines = settings::three_lines("production", &self.common);
+                    format!("{lines}\ngimmetime {verb} --target production")
+                }
+            }));
+        };
+        Ok(place)
     }
 }
 

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use gimmetime_aws::cost::{Price, price};
 use gimmetime_aws::preflight::{Preflight, preflight};
-use gimmetime_aws::stack::{self, Pace, PlaceRun, Wanted};
+use gimmetime_aws::stack::{self, Pace, PlaceRun, StackView, Wanted};
 use gimmetime_aws::template::Template;
 use gimmetime_aws::{AwsError, FirstPlan, PlaceSpec, Session, first_plan};
 use gimmetime_ops::three_way::Change;
@@ -92,9 +92,13 @@ impl Outlook {
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
         printer.progress("looking at what is there", "looking at what is there");
-        let preflight = preflight(session, &aim.spec).await?;
+        let mut preflight = preflight(session, &aim.spec).await?;
         if preflight.stack.as_ref().is_some_and(|stack| !stack.is_ours()) {
             return Ok(Self { preflight: Some(preflight), kind: Kind::Refused });
+        }
+        if let Some(cloud) = aim.cloud(context, settings, session, preflight.stack.as_ref())? {
+            preflight.findings.extend(target::path_in_the_way(&cloud, &aim.spec.health).await?);
+            preflight.findings.sort();
         }
         if preflight.stack.as_ref().is_none_or(|stack| !stack.state.is_whole()) {
             let plan = first_plan(&aim.spec).map_err(|error| target::template_failed(&error))?;
@@ -116,10 +120,9 @@ impl Outlook {
         aim: &Aim,
         plan: &stack::Plan,
     ) -> Result<Vec<Change>, Failure> {
-        // A place without its outputs has no service that could be told of.
-        let Some(Ok(outputs)) = plan.stack.as_ref().map(target::read) else { return Ok(Vec::new()) };
-        let repository = target::repository_of(&context.common, &outputs);
-        let mut cloud = Cloud::new(settings, &context.common, session.clone(), aim.spec.clone(), outputs)?;
+        let cloud = aim.cloud(context, settings, session, plan.stack.as_ref())?;
+        let Some(mut cloud) = cloud else { return Ok(Vec::new()) };
+        let repository = target::repository_of(&context.common, &cloud.outputs);
         let located = aim.prepared.locate(context, session, &repository).await?;
         cloud.launch_on(&located.architecture);
         let spec = target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
@@ -205,6 +208,20 @@ pub(super) struct Aim {
     pub(super) template: Template,
     pub(super) wanted: Wanted,
     pub(super) prepared: Prepared,
+}
+
+impl Aim {
+    /// The place as it is, which may have a service; None for one without its outputs, which has none that could be told of.
+    fn cloud(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        session: &Session,
+        stack: Option<&StackView>,
+    ) -> Result<Option<Cloud>, Failure> {
+        let Some(Ok(outputs)) = stack.map(target::read) else { return Ok(None) };
+        Cloud::new(settings, &context.common, session.clone(), self.spec.clone(), outputs).map(Some)
+    }
 }
 
 #[cfg(test)]

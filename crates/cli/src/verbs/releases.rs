@@ -21,7 +21,8 @@ pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit
             ReleaseOutcome::RolledBack => printer.paint(Tone::Bad, "✘ rolled back"),
             ReleaseOutcome::Failed => printer.paint(Tone::Bad, "✘ failed     "),
             ReleaseOutcome::InProgress => "… in progress".to_owned(),
-            _ => "  unknown    ".to_owned(),
+            ReleaseOutcome::Stopped => "- stopped    ".to_owned(),
+            ReleaseOutcome::Unknown => "  unknown    ".to_owned(),
         };
         let line = format!(
             "{:>4}  {}  {:<18} {:<9} {outcome}  by {}{}{}{}",

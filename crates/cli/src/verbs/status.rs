@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gimmetime_check::{Options, Report};
+use gimmetime_check::{CheckError, Options, Report};
 use gimmetime_clock::{Interval, Timestamp, source};
 use gimmetime_engine::{Endpoint, EngineDescription};
 use gimmetime_ops::{Clocks, StatusReport, TaskLine, status};
@@ -56,12 +56,22 @@ async fn watch(context: &Context, reached: &Reached, printer: &mut Printer) -> R
     }
 }
 
+/// What the probe's path answered at one moment.
+#[derive(Debug, Clone, Copy)]
+enum Answers {
+    Well,
+    /// With this status code.
+    Badly(u16),
+    /// Nobody answered this machine.
+    OutOfReach,
+}
+
 /// All that is shown at one moment.
 struct Picture {
     status: StatusReport,
     /// Only here: an engine counts what goes through it.
     engine: Option<EngineDescription>,
-    checked: Option<Report>,
+    checked: Result<Report, CheckError>,
 }
 
 impl Picture {
@@ -69,7 +79,7 @@ impl Picture {
         let connect_to = context.common.connect_to.clone();
         let options = Options { budget: CLOCKS, timeout: CLOCKS, connect_to, ..Options::default() };
         let place = reached.place();
-        let checked = gimmetime_check::check(&place.url, &options).await.ok();
+        let checked = gimmetime_check::check(&place.url, &options).await;
         let clocks: Clocks = checked.iter().flat_map(clocks_of).collect();
         let status = status(place, &clocks).await?;
         let engine = match reached {
@@ -83,8 +93,11 @@ impl Picture {
         let status = &self.status;
         said(printer.json(&self.as_json(context, reached)))?;
         let serves = status.desired <= status.healthy;
+        let answers = self.answers();
         let sign = if status.desired == 0 {
             printer.paint(Tone::Warn, "SCALED TO 0")
+        } else if let (true, Answers::Badly(code)) = (serves, answers) {
+            printer.paint(Tone::Bad, format!("ANSWERS {code}"))
         } else if serves && status.is_steady {
             printer.paint(Tone::Good, "OK")
         } else if status.healthy > 0 {
@@ -113,9 +126,12 @@ impl Picture {
             status.desired,
         )))?;
         for task in &status.tasks {
-            said(printer.text(task_line(task, printer)))?;
+            said(printer.text(task_line(task, matches!(reached, Reached::Local(_)), printer)))?;
         }
         self.show_motion(printer)?;
+        if let (Answers::Badly(_) | Answers::OutOfReach, Err(why)) = (answers, &self.checked) {
+            said(printer.text(format!("{}: {why}", reached.place().url.path)))?;
+        }
         if let Some(engine) = &self.engine {
             said(printer.text(traffic(engine)))?;
         }
@@ -125,13 +141,24 @@ impl Picture {
             let message = if context.common.verbose { event.message.clone() } else { shorten(&event.message) };
             said(printer.text(printer.paint(Tone::Dim, format!("  {at}  {message}"))))?;
         }
-        Ok(if serves {
+        Ok(if serves && !matches!(answers, Answers::Badly(_)) {
             Exit::Done
         } else if status.healthy > 0 {
             Exit::Failed
         } else {
             Exit::Unhealthy
         })
+    }
+
+    /// What the probe's path answers. A service that serves no time is no worse for it.
+    fn answers(&self) -> Answers {
+        match &self.checked {
+            Err(CheckError::Status { status, .. }) if 0 < self.status.desired => Answers::Badly(*status),
+            Err(CheckError::Resolve(_) | CheckError::Unreachable { .. }) if 0 < self.status.desired => {
+                Answers::OutOfReach
+            }
+            _ => Answers::Well,
+        }
     }
 
     /// What is being changed, and what it waits for.
@@ -175,7 +202,8 @@ impl Picture {
             }
             (Reached::Local(_), None) => {}
         }
-        value["check"] = json!(self.checked.as_ref().map(check::as_json));
+        value["check"] = json!(self.checked.as_ref().ok().map(check::as_json));
+        value["check_error"] = json!(self.checked.as_ref().err().map(ToString::to_string));
         value
     }
 }
@@ -186,7 +214,7 @@ fn clocks_of(report: &Report) -> Vec<(String, Interval)> {
 }
 
 /// `4f2a91bc  RUNNING  3 d   healthy  clock ±0.4 ms  r14  :20001`
-fn task_line(task: &TaskLine, printer: &Printer) -> String {
+fn task_line(task: &TaskLine, is_local: bool, printer: &Printer) -> String {
     let health = task.health.as_deref().unwrap_or("-");
     let tone = match health {
         "healthy" => Tone::Good,
@@ -196,15 +224,17 @@ fn task_line(task: &TaskLine, printer: &Printer) -> String {
     let age = task.since.map_or_else(String::new, |since| span(age_of(since)));
     let clock = task.clock.map_or_else(String::new, |clock| format!("clock {}", half_width(clock)));
     // Here tasks differ by their ports, on AWS by their zones.
-    let place = task.zone.clone().or_else(|| Some(format!(":{}", task.port?))).unwrap_or_default();
+    let port = task.port.map(|port| format!(":{port}"));
+    let place = if is_local { port } else { task.zone.clone() }.unwrap_or_default();
     let reason = task.reason.as_ref().map_or_else(String::new, |reason| format!("  {}", shorten(reason)));
-    format!(
+    let line = format!(
         "  {}  {:<12} {age:>7}  {} {clock:<15} r{:<4} {place}{reason}",
         task.id.get(..12).unwrap_or(&task.id),
         task.status,
         printer.paint(tone, format!("{health:<9}")),
         task.release,
-    )
+    );
+    line.trim_end().to_owned()
 }
 
 fn age_of(since: Timestamp) -> Duration {

@@ -1,6 +1,6 @@
 //! `why`: what is wrong now, else what failed last.
 
-use gimmetime_clock::{Timestamp, source};
+use gimmetime_clock::{Timestamp, iso, source};
 use gimmetime_ops::{Answer, Question, why};
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::Why;
 use crate::exit::{Exit, Failure};
+use crate::render::units::clock_time;
 use crate::render::{Printer, Tone, rollout};
 use crate::verbs::{Context, said};
 
@@ -35,6 +36,20 @@ pub(crate) async fn run(context: &Context, args: &Why, printer: &mut Printer) ->
             said(printer.json(&json!({ "state": "no_failure", "release": release })))?;
             let tick = printer.paint(Tone::Good, "✔");
             said(printer.text(format!("{tick} no failure of r{release} is known")))
+        }
+        Answer::NothingNear { moment } => {
+            said(printer.json(&json!({ "state": "no_failure", "at": iso::format(moment) })))?;
+            let at = args.at.clone().unwrap_or_else(|| iso::format(moment));
+            said(printer.text(format!("no failure near {at} is known")))
+        }
+        Answer::InProgress { busy, waiting_for } => {
+            let since = busy.since.map_or_else(String::new, |since| format!(" since {}", clock_time(since)));
+            let waits = waiting_for.as_ref().map_or_else(String::new, |what| format!(", waits for {what}"));
+            said(printer.json(&json!({
+                "state": "in_progress", "who": busy.who, "what": busy.what, "since": busy.since.map(iso::format),
+                "waiting_for": waiting_for,
+            })))?;
+            said(printer.text(format!("in progress: {} {}{since}{waits}", busy.who, busy.what)))
         }
         Answer::Past(diagnosis) => {
             said(printer.json(&json!({ "state": "past", "diagnosis": diagnosis })))?;

@@ -84,7 +84,8 @@ fn an_unknown_target_is_refused_with_the_nearest_one() {
         place.run(&[verb, "--target", "production"]).refuses(2, &["`production` is on AWS", &hint]);
     }
     for args in [&["plan"][..], &["template"], &["iam", "read"]] {
-        place.run(args).refuses(2, &["for targets on AWS, and `local` is on this machine"]);
+        let hint = format!("hint: gimmetime {} --target production", args.join(" "));
+        place.run(args).refuses(2, &["for targets on AWS, and `local` is on this machine", &hint]);
     }
 }
 

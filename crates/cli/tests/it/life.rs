@@ -96,6 +96,17 @@ fn up_again_changes_nothing_but_what_the_settings_changed_and_keeps_the_scaled_c
 }
 
 #[test]
+fn another_port_is_a_release_like_any_other() {
+    let place = Place::new();
+    place.must(&["up"]);
+    place.settings("[service]\nport = 9090\n");
+    place.must(&["up"]).says("port 8080→9090").says(" 0 failed");
+    place.settings("[service]\nport = 7070\n");
+    place.must(&["deploy"]).says("r2 → r3").says(" 0 failed");
+    place.must(&["rollback", "r1"]).says(" 0 failed");
+}
+
+#[test]
 fn a_changed_address_moves_the_listener_and_no_task() {
     let place = Place::new();
     place.must(&["up"]);

@@ -18,10 +18,19 @@ pub(crate) fn second_service() -> &'static [u8] {
     SERVICE.get_or_init(|| compile(&["-static", "-DGREETING=\"second\""]))
 }
 
+/// A service that tells the time, and leaves gently: static, it listens on `$PORT`, and on `$ALSO` if that is set.
+pub(crate) fn time_service() -> Vec<u8> {
+    compile_source("../ops/tests/it/task.c", &["-static"])
+}
+
 /// The service as the compiler makes it of these flags.
 pub(crate) fn compile(flags: &[&str]) -> Vec<u8> {
+    compile_source("../engine/tests/it/task.c", flags)
+}
+
+fn compile_source(source: &str, flags: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/it/task.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
     let made = folder.path().join("task");
     let compiled = Command::new("cc").arg("-O1").args(flags).arg("-o").arg(&made).arg(source).status().unwrap();
     assert!(compiled.success(), "a C compiler is part of build-essential");

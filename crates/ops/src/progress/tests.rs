@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::snapshot::{DeploymentView, ServiceView};
+use crate::snapshot::{AttemptView, DeploymentView, ServiceView};
 
 const OLD: &str = "ecs-svc/1";
 const NEW: &str = "ecs-svc/2";

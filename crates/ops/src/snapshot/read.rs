@@ -7,6 +7,8 @@ use aws_sdk_ecs::types;
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthDescription};
 use gimmetime_clock::Timestamp;
 
+use crate::place::CONTAINER;
+
 use super::{
     AttemptView, DeploymentView, EventView, RolloutState, RolloutView, ServiceView, TargetView, TaskView, last_part,
     revision_of,
@@ -49,6 +51,7 @@ impl From<&types::Service> for ServiceView {
             events: service.events().iter().map(EventView::from).collect(),
             tags: tags(service.tags()),
             configuration: service.deployment_configuration().map(RolloutView::from).unwrap_or_default(),
+            port: balanced_port(service),
         }
     }
 }
@@ -92,6 +95,12 @@ impl From<&types::ServiceEvent> for EventView {
     fn from(event: &types::ServiceEvent) -> Self {
         Self { at: moment(event.created_at()), message: event.message().unwrap_or_default().to_owned() }
     }
+}
+
+/// The port by which the load balancer leads to our container.
+fn balanced_port(service: &types::Service) -> Option<u16> {
+    let entry = service.load_balancers().iter().find(|entry| entry.container_name() == Some(CONTAINER))?;
+    entry.container_port().and_then(|port| port.try_into().ok())
 }
 
 /// The address of a task's own network interface.

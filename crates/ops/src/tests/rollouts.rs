@@ -184,3 +184,38 @@ async fn a_lost_answer_is_told_once_and_outlived() {
     let waits = |event: &Event| matches!(event, Event::Waiting { what } if what.contains("try later"));
     assert_eq!(told(&mut events).iter().filter(|event| waits(event)).count(), 1);
 }
+
+/// What the last update said of the balancer: the port, or nothing.
+fn said_of_the_balancer(asked: &Asked) -> Value {
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    let (_, body) = asked.into_iter().rfind(|(name, _)| name == "updateservice").unwrap();
+    serde_json::from_str::<Value>(&body).unwrap()["loadBalancers"].clone()
+}
+
+#[tokio::test]
+async fn the_balancer_is_told_the_port_of_a_release_that_listens_on_another_one_and_nothing_else() {
+    let (place, asked, _) = serving(Fate::Works).await;
+    let on = |digest: &str, port: u16| crate::ServiceSpec { port, ..spec(digest) };
+    let way = |port: u16| json!([{ "targetGroupArn": place.target_group_arn, "containerName": crate::CONTAINER, "containerPort": port }]);
+    crate::deploy(&place, &on("bb", 8080), DeployMode::WhenChanged, &run().0).await.unwrap();
+    assert_eq!(said_of_the_balancer(&asked), Value::Null);
+    crate::deploy(&place, &on("bb", 9090), DeployMode::WhenChanged, &run().0).await.unwrap();
+    assert_eq!(said_of_the_balancer(&asked), way(9090));
+    crate::deploy(&place, &on("cc", 9090), DeployMode::Force, &run().0).await.unwrap();
+    assert_eq!(said_of_the_balancer(&asked), Value::Null);
+    crate::rollback(&place, Some(1), &run().0).await.unwrap();
+    assert_eq!(said_of_the_balancer(&asked), way(8080));
+    let up = crate::up_service(&place, &on("aa", 7070), &run().0).await.unwrap();
+    assert_eq!((up.action, up.rollout.outcome), (UpAction::Changed, Outcome::Done));
+    assert_eq!(said_of_the_balancer(&asked), way(7070));
+}
+
+#[tokio::test]
+async fn the_path_that_the_balancer_asks_matters_while_something_runs() {
+    let (place, _, play) = stage(Fate::Works).await;
+    assert_eq!(crate::asked_path(&place).await.unwrap(), None);
+    crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    assert_eq!(crate::asked_path(&place).await.unwrap().as_deref(), Some("/live"));
+    play.lock().unwrap().running = Some(0);
+    assert_eq!(crate::asked_path(&place).await.unwrap(), None);
+}

@@ -70,7 +70,7 @@ async fn one_who_deploys_while_another_does_is_told_so_and_can_attach() {
     // The same once more changes nothing; by force all tasks are replaced, by tasks of the same release.
     let again = made.spec(&[("LOG", "a")]);
     let same = deploy(place, &again, DeployMode::WhenChanged, &run().0).await.unwrap();
-    assert!(matches!(same, Deployed::Unchanged { release: 2 }), "{same:?}");
+    assert!(matches!(same, Deployed::Unchanged { release: 2, healthy: 2, desired: 2 }), "{same:?}");
     let Deployed::Rolled(forced) = deploy(place, &again, DeployMode::Force, &run().0).await.unwrap() else {
         panic!("unchanged")
     };

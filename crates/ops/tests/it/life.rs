@@ -24,7 +24,7 @@ fn nothing_lost(report: &RolloutReport) {
 async fn rolled(place: &Place, spec: &ServiceSpec) -> RolloutReport {
     match deploy(place, spec, DeployMode::WhenChanged, &run().0).await.unwrap() {
         Deployed::Rolled(report) => *report,
-        Deployed::Unchanged { release } => panic!("r{release} runs already"),
+        Deployed::Unchanged { release, .. } => panic!("r{release} runs already"),
     }
 }
 

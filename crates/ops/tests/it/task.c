@@ -1,5 +1,5 @@
-/* A time service of a few lines: it listens on PORT and leaves on SIGTERM once nothing has come for a while. MODE=exit ends
-   it at its start with a word on its output. */
+/* A time service of a few lines: it listens on PORT, and on ALSO if that is set, and leaves on SIGTERM once nothing has come
+   for a while. MODE=exit ends it at its start with a word on its output. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,6 +17,18 @@ static void leave(int signal) {
     told = 1;
 }
 
+static int listening(const char *port) {
+    int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
+    address.sin_addr.s_addr = htonl(INADDR_ANY);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 128)) {
+        perror("listen");
+        exit(1);
+    }
+    return listener;
+}
+
 int main(void) {
     const char *mode = getenv("MODE") ? getenv("MODE") : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -27,22 +39,16 @@ int main(void) {
     }
     struct sigaction action = {.sa_handler = leave};
     sigaction(SIGTERM, &action, NULL);
-    int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(getenv("PORT")))};
-    address.sin_addr.s_addr = htonl(INADDR_ANY);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 128)) {
-        perror("listen");
-        return 1;
-    }
+    /* A descriptor below 0 is never ready. */
+    struct pollfd waiting[2] = {{.fd = listening(getenv("PORT")), .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+    if (getenv("ALSO")) waiting[1].fd = listening(getenv("ALSO"));
     for (;;) {
         char request[4096], answer[256];
-        struct pollfd waiting = {.fd = listener, .events = POLLIN};
-        int ready = poll(&waiting, 1, 300);
+        int ready = poll(waiting, 2, 300);
         /* What was sent here a moment before the balancer let go is answered too. */
         if (ready == 0 && told) return 0;
         if (ready <= 0) continue;
-        int client = accept(listener, NULL, NULL);
+        int client = accept(waiting[waiting[0].revents ? 0 : 1].fd, NULL, NULL);
         if (client < 0) continue;
         if (read(client, request, sizeof request) > 0) {
             int length = snprintf(answer, sizeof answer,

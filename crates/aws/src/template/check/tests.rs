@@ -29,13 +29,12 @@ fn what_can_be_made_is_not_complained_about() {
 fn all_mistakes_are_told_at_once() {
     let mut spec = default_place();
     spec.name = "9lives".to_owned();
-    spec.port = 0;
     spec.logs.retention_days = 29;
     spec.size.memory = 600;
     let error = template(&spec).unwrap_err();
     let TemplateError::Mistakes(mistakes) = &error else { panic!("{error:?}") };
     let settings: Vec<&str> = mistakes.iter().map(|mistake| mistake.setting).collect();
-    assert_eq!(settings, ["name", "logs.retention", "service.port", "service.size"]);
+    assert_eq!(settings, ["name", "logs.retention", "service.size"]);
     assert!(error.to_string().starts_with("AWS would refuse these:\n  name: expected 2 to 32 letters"), "{error}");
     assert!(
         error.to_string().contains("\n  logs.retention: CloudWatch Logs cannot keep for 29 days (hint: write `30d`)\n")
@@ -211,7 +210,6 @@ fn retentions_are_those_that_cloudwatch_has() {
 
 #[test]
 fn a_service_that_cannot_be() {
-    refuses("service.port", "from 1 to 65535", |spec| spec.port = 0);
     for wrong in ["", "live", "/a b", "/ä"] {
         refuses("service.health", "expected a path as `/live`", |spec| spec.health = wrong.to_owned());
     }

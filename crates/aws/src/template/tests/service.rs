@@ -194,5 +194,5 @@ async fn the_printed_service_has_every_setting_of_the_one_that_is_created() {
     service.rollout.min_healthy_percent = 50;
     service.rollout.stop_timeout = Duration::from_secs(5);
     let secrets = secrets.into_iter().collect();
-    check(PlaceSpec { network: made(Made::Nat, 2), secrets, port: 9090, ..default_place() }, service).await;
+    check(PlaceSpec { network: made(Made::Nat, 2), secrets, ..default_place() }, service).await;
 }

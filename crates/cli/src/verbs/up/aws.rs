@@ -212,7 +212,7 @@ async fn serve(
     )))?;
     tell_other_image(running.as_ref(), packed, printer)?;
     tell_changes(&up, printer)?;
-    success_info(settings, &cloud.place.url, printer)?;
+    success_info(settings, &cloud.place, printer)?;
     Ok(change::undone(&up.rollout, exit))
 }
 

@@ -103,10 +103,11 @@ fn tell_other_image(running: Option<&Release>, packed: &Packed, printer: &mut Pr
 }
 
 /// How to read it, watch it, scale it, delete it: two to a line where they fit.
-fn success_info(settings: &Settings, url: &Url, printer: &mut Printer) -> Result<Exit, Failure> {
-    let url = format!("http://{}{}", url.authority(), url.path);
+fn success_info(settings: &Settings, place: &gimmetime_ops::Place, printer: &mut Printer) -> Result<Exit, Failure> {
+    let elsewhere = place.connect_to.as_ref().map_or_else(String::new, |there| format!(" --connect-to ::{there}"));
+    let curl = format!("curl -s{elsewhere} http://{}{}", place.url.authority(), place.url.path);
     let reads_time = settings.service.probe == "/now";
-    let read = if reads_time { format!("date -d @$(curl -s {url})") } else { format!("curl -s {url}") };
+    let read = if reads_time { format!("date -d @$({curl})") } else { curl };
     let [watch, scale, delete] =
         ["gimmetime status --watch", "gimmetime scale 4", "gimmetime down"].map(|command| printer.placed(command));
     if [&read, &scale].into_iter().all(|left| left.len() <= READ_WIDTH) {

@@ -6,7 +6,7 @@ use super::place::{ACCOUNT, Cloud, REGION, emulator};
 
 /// The probe of a change saw requests, and lost none.
 #[track_caller]
-fn nothing_lost(rollout: &Value) {
+pub(super) fn nothing_lost(rollout: &Value) {
     let probe = &rollout["probe"];
     assert_eq!((&probe["failed"], &probe["unverified"]), (&json!(0), &json!(0)), "{rollout:#}");
     assert!(0 < probe["requests"].as_u64().unwrap(), "{rollout:#}");
@@ -40,7 +40,10 @@ fn planned(cloud: &Cloud) {
 fn made(cloud: &Cloud) {
     let up = cloud.must(&["up", "--yes"]);
     up.says("✔ r1 builtin").says("2 of 2 healthy").says("clock within").says("$0.07/h");
-    up.says("date -d @$(curl -s http://").says("gimmetime --target production").says("down");
+    up.says("date -d @$(curl -s ").says("gimmetime --target production").says("down");
+    // What is printed to read it works as it is.
+    let read = up.stdout.lines().find_map(|line| line.trim().strip_prefix("read ")).expect("it is said how to read it");
+    assert!(std::process::Command::new("sh").args(["-c", read.trim()]).status().unwrap().success(), "{read}");
     cloud.must(&["check"]).says("OK").says("2 backends");
     let status = cloud.json(&["status"]);
     assert_eq!((&status["healthy"], &status["is_steady"]), (&json!(2), &json!(true)), "{status:#}");
