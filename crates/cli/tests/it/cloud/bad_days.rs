@@ -182,15 +182,16 @@ fn two_who_deploy_at_once_learn_of_each_other_and_an_interrupted_up_goes_on() {
     Ran::of(up.wait_with_output().unwrap()).ends(2).says("detached").says("up");
     cloud.must(&["up", "--yes"]).says("2 of 2 healthy");
 
-    cloud.settings("", "env = { LOG = \"debug\" }");
-    let mut first = started(&cloud, &["deploy"]);
+    // A release that fails a dozen times takes long enough for a second to come.
+    cloud.settings("", "command = [\"--no-such-flag\"]\nrollout = { failures = 12 }");
+    let mut first = started(&cloud, &["deploy", "--no-smoke"]);
     said(&mut first, "r1 → r2");
     cloud.settings("", "env = { LOG = \"info\" }");
     let second = cloud.run(&["deploy"]);
     second.ends(2).says(": deploy r2, since ").says("hint: pass --attach to follow it, or --wait to begin after it");
-    cloud.must(&["deploy", "--attach"]).says("following deploy r2 by ").says(" 0 failed");
-    Ran::of(first.wait_with_output().unwrap()).ends(0).says(" 0 failed");
-    cloud.must(&["deploy", "--wait"]).says("r2 → r3").says(" 0 failed");
+    cloud.run(&["deploy", "--attach"]).ends(1).says("following deploy r2 by ").says("Rolled back").says(" 0 failed");
+    Ran::of(first.wait_with_output().unwrap()).ends(1).says("Rolled back").says(" 0 failed");
+    cloud.must(&["deploy", "--wait"]).says("r1 → r3").says(" 0 failed");
 }
 
 /// A command that runs; what it says on standard error can be read while it does.
