@@ -109,11 +109,11 @@ fn attached_address(task: &types::Task) -> Option<&str> {
     details.filter(|detail| detail.name() == Some("privateIPv4Address")).find_map(types::KeyValuePair::value)
 }
 
-/// Whether these are the words of a deployment, `ecs-svc/1234567890123456789`.
-fn is_deployment_id(words: &str) -> bool {
-    words
-        .strip_prefix(DEPLOYMENT)
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+/// The deployment that started a task. Other words are of whoever started it by hand, and `ecs-svc/SERVICE`, which some
+/// endpoints say of every task, tells no deployment from another.
+fn deployment_of(task: &types::Task) -> Option<&str> {
+    let service = task.group().and_then(|group| group.strip_prefix("service:"));
+    task.started_by().filter(|by| by.strip_prefix(DEPLOYMENT).is_some_and(|id| Some(id) != service))
 }
 
 impl From<&types::Task> for TaskView {
@@ -128,8 +128,7 @@ impl From<&types::Task> for TaskView {
             .or_else(|| binding.and_then(|binding| binding.bind_ip()));
         Self {
             id: last_part(task.task_arn().unwrap_or_default()).to_owned(),
-            // Other words than a deployment's id are of whoever started a task by hand.
-            deployment: owned(task.started_by().filter(|by| is_deployment_id(by))),
+            deployment: owned(deployment_of(task)),
             revision: task.task_definition_arn().and_then(revision_of).unwrap_or(0),
             last_status: task.last_status().unwrap_or_default().to_owned(),
             desired_status: task.desired_status().unwrap_or_default().to_owned(),
