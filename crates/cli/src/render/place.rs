@@ -327,9 +327,7 @@ impl PlaceProgress {
         if resource.progress == Progress::Done && quarter(self.done - 1) < quarter(self.done) {
             self.news.clone_from(&words);
         }
-        if !self.news.is_empty() {
-            printer.progress(&words, &self.news);
-        }
+        printer.progress(&words, &self.news);
     }
 }
 

@@ -133,7 +133,7 @@ impl Printer {
     /// Where it is: the `whole` of it as the live line on a terminal, elsewhere only what is `news`, on a line of its own.
     pub(crate) fn progress(&mut self, whole: &str, news: &str) {
         let words = if self.live { whole } else { news };
-        if words == self.shown {
+        if words.is_empty() || words == self.shown {
             return;
         }
         words.clone_into(&mut self.shown);
