@@ -58,6 +58,7 @@ pub struct ProbePlan {
 #[derive(Debug)]
 pub struct ProbeHandle {
     stop: Option<oneshot::Sender<()>>,
+    begun: oneshot::Receiver<()>,
     pacer: JoinHandle<()>,
     account: Arc<Mutex<Account>>,
 }
@@ -65,17 +66,27 @@ pub struct ProbeHandle {
 /// Starts a probe on the current tokio runtime; the first request is due at once.
 pub fn start_probe(plan: ProbePlan) -> ProbeHandle {
     let (stop, stopped) = oneshot::channel();
+    let (tell_begun, begun) = oneshot::channel();
     let anchor = Anchor::new(std::iter::repeat_with(source::now).take(5));
     let account = Account { tally: Tally::default(), estimates: Vec::new(), anchor, judge_clock: plan.judge_clock };
     let account = Arc::new(Mutex::new(account));
-    let pacer = Pacer::new(plan, Arc::clone(&account));
-    ProbeHandle { stop: Some(stop), pacer: tokio::spawn(pacer.run(stopped)), account }
+    let pacer = Pacer::new(plan, tell_begun, Arc::clone(&account));
+    ProbeHandle { stop: Some(stop), begun, pacer: tokio::spawn(pacer.run(stopped)), account }
 }
 
 impl ProbeHandle {
     /// The account of all requests whose outcome is known now.
     pub fn snapshot(&self) -> Tally {
         lock(&self.account).statement()
+    }
+
+    /// Waits until the outcome of a first request is known: what is done after that, the probe sees from its first moment
+    /// on. It takes at most the limit of a name's resolution and the plan's timeout.
+    pub async fn begun(&mut self) {
+        if !self.begun.is_terminated() {
+            // A pacer that panicked tells nothing more.
+            let _ = (&mut self.begun).await;
+        }
     }
 
     /// Sends no more, waits for the requests under way (at most the plan's timeout), and gives the whole account.
@@ -171,10 +182,12 @@ struct Pacer {
     resolved_at: Mono,
     /// Why there are no nodes.
     unresolved: String,
+    /// To be told of the first request that is counted.
+    tell_begun: Option<oneshot::Sender<()>>,
 }
 
 impl Pacer {
-    fn new(plan: ProbePlan, account: Arc<Mutex<Account>>) -> Self {
+    fn new(plan: ProbePlan, tell_begun: oneshot::Sender<()>, account: Arc<Mutex<Account>>) -> Self {
         let rate = if plan.rate.is_finite() { plan.rate.clamp(0.01, MAX_RATE) } else { 1.0 };
         let question = Question { host: plan.url.authority(), path: plan.url.path.clone(), timeout: plan.timeout };
         Self {
@@ -190,6 +203,7 @@ impl Pacer {
             resolving: false,
             resolved_at: Mono::ZERO,
             unresolved: String::new(),
+            tell_begun: Some(tell_begun),
         }
     }
 
@@ -205,6 +219,10 @@ impl Pacer {
                 Some(event) = self.running.join_next() => self.take(event.ok()),
                 _ = &mut stopped => break,
                 _ = ticks.tick() => self.send(source::now()),
+            }
+            if self.tell_begun.is_some() && lock(&self.account).tally.requests != 0 {
+                // Nobody need be waiting.
+                let _ = self.tell_begun.take().map(|tell| tell.send(()));
             }
         }
         while self.outstanding != 0 {

@@ -33,6 +33,13 @@ impl Probing {
         }
     }
 
+    /// Waits for its first answer, if it was started: what is asked for before that may be over before the probe looks.
+    pub(crate) async fn begun(&mut self) {
+        if let Some(handle) = &mut self.handle {
+            handle.begun().await;
+        }
+    }
+
     /// What it saw, `tail` from now.
     pub(crate) async fn finish(self, tail: Duration) -> Option<Tally> {
         let handle = self.handle?;

@@ -72,6 +72,7 @@ pub(crate) async fn roll(
     }
     // Also of a service that is made again: the ledger may know its earlier life.
     let before = observe::attempts(place).await?;
+    probe.begun().await;
     let asked_at = source::mono();
     let label = change.label.clone();
     let asked = match ask.await {

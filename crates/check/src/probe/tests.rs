@@ -189,7 +189,7 @@ async fn an_address_that_refuses_is_passed_over_while_another_serves() {
         judge_clock: false,
     };
     let account = Arc::new(Mutex::new(account));
-    let mut pacer = Pacer::new(plan(address, 100.0), Arc::clone(&account));
+    let mut pacer = Pacer::new(plan(address, 100.0), oneshot::channel().0, Arc::clone(&account));
     pacer.take_addresses(Ok(vec![nobody(), address]), source::mono());
     for _ in 0..4 {
         pacer.send(source::now());
@@ -232,7 +232,7 @@ async fn no_more_requests_than_the_bound_are_ever_under_way() {
         judge_clock: false,
     };
     let account = Arc::new(Mutex::new(account));
-    let mut pacer = Pacer::new(plan(address, 100.0), Arc::clone(&account));
+    let mut pacer = Pacer::new(plan(address, 100.0), oneshot::channel().0, Arc::clone(&account));
     pacer.take_addresses(Ok(vec![address]), source::mono());
     pacer.outstanding = MAX_OUTSTANDING;
     pacer.send(source::now());
@@ -256,4 +256,16 @@ async fn a_dropped_probe_stops() {
     drop(probe);
     // Its task held the books, too.
     eventually(|| account.upgrade().is_none()).await;
+}
+
+#[tokio::test]
+async fn it_has_begun_when_one_outcome_is_known_be_it_that_nobody_was_there() {
+    let served = answering(|_| plain("200 OK", "x")).await;
+    for (address, failed) in [(served, 0), (nobody(), 1)] {
+        let mut probe = start_probe(plan(address, 0.01));
+        probe.begun().await;
+        probe.begun().await;
+        let tally = probe.snapshot();
+        assert_eq!((tally.requests, tally.failed + tally.unverified), (1, failed), "{tally:?}");
+    }
 }

@@ -15,7 +15,7 @@ async fn probed(place: &mut Place, asked: &Asked, broken: usize) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     place.url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     place.probe.rate = 200.0;
-    place.probe.tail = Duration::from_millis(100);
+    place.probe.tail = Duration::from_millis(300);
     let (seen, asked) = (Seen::default(), Arc::clone(asked));
     let log = Arc::clone(&seen);
     tokio::spawn(async move {
@@ -68,12 +68,12 @@ async fn the_probe_begins_before_the_change_goes_on_after_it_and_counts_every_fa
     let seen = seen.lock().unwrap().clone();
     assert_eq!((tally.requests, tally.failed, tally.unverified), (seen.len() as u64, 1, 0));
     assert_eq!(tally.first_failures[0].1, "answered 500");
-    assert!(seen[0] <= place_of(&asked, "updateservice"), "{seen:?}");
-    // The first label on the release is written when the rollout is over: what came right before it is the tail.
     let calls = asked.lock().unwrap().clone();
+    assert!(seen[0] <= place_of(&asked, "updateservice"), "{seen:?} {calls:?}");
+    // The first label on the release is written when the rollout is over: what came between the last look and it is the tail.
     let end = calls.iter().position(|(name, body)| name == "tagresource" && body.contains("gimmetime:outcome"));
-    let tail = seen.iter().filter(|calls| Some(**calls) == end).count();
-    assert!(2 < tail, "{seen:?}");
+    let last_look = calls[..end.unwrap()].iter().rposition(|(name, _)| name == "describeservices").unwrap();
+    assert!(seen.iter().any(|calls| last_look < *calls), "{seen:?} {calls:?}");
 }
 
 #[tokio::test]
