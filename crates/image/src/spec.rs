@@ -2,6 +2,7 @@
 //!
 //! Two equal specs give one digest. Nothing is defaulted here: the caller has resolved all settings.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -22,7 +23,7 @@ const FORMAT: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// The static executable, which becomes `/app`.
-    pub executable: Vec<u8>,
+    pub executable: Cow<'static, [u8]>,
     /// Its arguments.
     pub command: Vec<String>,
     /// Its environment.
