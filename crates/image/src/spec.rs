@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::EPOCH;
 use crate::digest::{Digest, sha256};
 use crate::elf::{self, ElfError};
 use crate::manifest::{Annotations, annotation, to_json};
@@ -15,6 +14,9 @@ use crate::reference::{LOCALHOST, Reference, ReferenceError};
 
 /// Largest executable that is packed, and that is taken out of an image, in bytes.
 pub const MAX_EXECUTABLE: u64 = 256 << 20;
+
+/// `created` of every image built here: the time of a build would give each build another digest.
+pub(crate) const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 /// Raised when the bytes made from one spec change, so that no layout answers with an image of the older kind.
 const FORMAT: u32 = 2;
