@@ -1,5 +1,5 @@
-//! The few calls whose SDK crates are not worth their weight: EC2 and IAM (form and XML), Logs, Events, Quotas and
-//! Tagging (JSON). One signed client for all of them, over the SDK's HTTP stack, credentials and endpoint.
+//! The few calls whose SDK crates are not worth their weight: EC2, IAM and CloudWatch (form and XML), Logs, Events,
+//! Quotas and Tagging (JSON). One signed client for all of them, over the SDK's HTTP stack, credentials and endpoint.
 
 mod endpoint;
 mod retry;
