@@ -33,7 +33,8 @@ const MAX_PAGES: usize = 5;
 /// Whatever AWS says, and [`AwsError::Unreachable`] when it says nothing soon.
 pub async fn metrics(session: &Session, balancer_arn: &str, now: Timestamp) -> Result<Metrics, AwsError> {
     let hour = Hour::before(now);
-    let series = within(PATIENCE, session.endpoint(), ask(session, balancer_arn, hour)).await?;
+    let endpoint = session.query().endpoint(Service::Metrics);
+    let series = within(PATIENCE, &endpoint, ask(session, balancer_arn, hour)).await?;
     Ok(Metrics::of(&series, hour))
 }
 
