@@ -12,6 +12,7 @@ mod follow_place;
 mod release;
 mod smoke;
 mod target;
+mod traffic;
 mod verbs;
 
 mod embedded;

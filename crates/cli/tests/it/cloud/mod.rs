@@ -4,3 +4,4 @@ mod bad_days;
 mod changes;
 mod life;
 mod place;
+mod traffic;
