@@ -33,6 +33,8 @@ mod query;
 mod tags;
 
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -144,4 +144,4 @@ pub fn github(scope: &Scope, github: &GitHub) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

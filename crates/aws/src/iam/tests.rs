@@ -146,8 +146,16 @@ fn every_kind_of_resource_that_a_template_can_hold_has_its_row() {
     assert_eq!(known, held.iter().map(String::as_str).collect());
 }
 
+/// Operations that this room asks for by its own signed client.
+pub(crate) fn named_in_this_room() -> BTreeSet<String> {
+    let ours = sources().into_iter().filter(|(path, _)| path.starts_with(env!("CARGO_MANIFEST_DIR")));
+    let named: BTreeSet<String> = ours.flat_map(|(_, source)| named_operations(&source)).collect();
+    let none: BTreeSet<&str> = NO_OPERATIONS.iter().flat_map(|(_, names)| *names).copied().collect();
+    named.into_iter().filter(|name| !none.contains(name.as_str())).collect()
+}
+
 /// Rust sources of the rooms that may ask AWS, without tests and without the tables here.
-fn sources() -> Vec<(PathBuf, String)> {
+pub(crate) fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
