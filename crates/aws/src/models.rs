@@ -180,7 +180,7 @@ async fn removed(replies: &Replies) -> Aws {
                 text.replace("gimmetime:name", "deletion_protection.enabled").replace(">web<", ">true<"),
             )
         }
-        cut => cut,
+        Reply::Cut => Reply::Cut,
     };
     let aws = Aws::start(cloud.serve(move |asked| match asked.action.as_str() {
         _ if asked.service == "cloudformation" => None,
@@ -194,7 +194,7 @@ async fn removed(replies: &Replies) -> Aws {
 
 #[tokio::test]
 async fn every_request_is_one_that_the_models_allow() {
-    let verdict = verdict(&life(&replies()).await);
+    let verdict = verdict(&Box::pin(life(&replies())).await);
     assert!(verdict.wrong.is_empty(), "{:#?}", verdict.wrong);
     let known: BTreeSet<String> =
         ONE_PAGE.iter().flat_map(|(_, operations)| *operations).map(|operation| (*operation).to_owned()).collect();

@@ -163,7 +163,7 @@ pub(crate) fn sources() -> Vec<(PathBuf, String)> {
             if path.is_dir() && !["iam", "testing", "tests"].contains(&name) {
                 walk(&path, found);
             } else if path.extension().is_some_and(|ending| ending == "rs")
-                && !["tests.rs", "testing.rs"].contains(&name)
+                && !["models.rs", "tests.rs", "testing.rs"].contains(&name)
             {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let production = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
