@@ -34,6 +34,8 @@ mod query;
 mod tags;
 
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

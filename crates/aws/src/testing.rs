@@ -166,6 +166,11 @@ impl Aws {
         self.asked.lock().unwrap().iter().filter(|asked| asked.action == action).count()
     }
 
+    /// All calls, in order.
+    pub(crate) fn all(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
     /// The calls of an action.
     pub(crate) fn calls(&self, action: &str) -> Vec<Asked> {
         self.asked.lock().unwrap().iter().filter(|asked| asked.action == action).cloned().collect()

@@ -158,7 +158,10 @@ async fn a_second_failure_of_that_kind_is_told() {
 async fn missing_service_roles_are_made_before_the_stack_and_existing_ones_are_not() {
     let cloud = nothing().then("CreateStack", created());
     let roles = |asked: &Asked| match (asked.action.as_str(), asked.parameter("RoleName").as_deref()) {
-        ("GetRole", Some("AWSServiceRoleForECS")) => Some(refuse("iam", "NoSuchEntity", "no such role")),
+        // That of NAT gateways is EC2's to make, where a place has one.
+        ("GetRole", Some("AWSServiceRoleForECS" | "AWSServiceRoleForNATGateway")) => {
+            Some(refuse("iam", "NoSuchEntity", "no such role"))
+        }
         ("CreateServiceLinkedRole", _) => Some(xml("CreateServiceLinkedRole", "<Role/>")),
         _ => None,
     };

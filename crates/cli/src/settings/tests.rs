@@ -158,8 +158,8 @@ secrets = { KEY = "file:/etc/key" }
          it can are 30d and 60d\n\
          gimmetime.toml:8: `targets.production.logs.trail`: not in this version; remove it\n\
          gimmetime.toml:9: `targets.production.waf`: not in this version; remove it\n\
-         gimmetime.toml:11: `service.size`: Fargate has no task of 256 CPU units with 4096 MiB, only with 512 to 2048 in \
-         steps of 1024: take memory = 2048\n\
+         gimmetime.toml:11: `service.size`: Fargate has no task of 256 CPU units with 4096 MiB, only with 512, 1024, \
+         2048: take memory = 2048\n\
          gimmetime.toml:12: secret `KEY` is a file of this machine, which no task on AWS can read (ssm:NAME or \
          secretsmanager:NAME)"
     );
