@@ -216,7 +216,9 @@ async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> 
         })
     );
     let ledger = Ledger { push: run.pushed, ..seen.tracker.ledger() };
-    if let Some(written) = ReleaseOutcome::of_rollout(outcome).filter(|_| is_deployment) {
+    // A release that serves does not become one that failed when bringing it once more did.
+    let is_its_own = outcome == Outcome::Done || change.from != Some(change.to);
+    if let Some(written) = ReleaseOutcome::of_rollout(outcome).filter(|_| is_deployment && is_its_own) {
         // Who came later did not see all of it.
         let took = (change.operation != Operation::Attach).then_some(ledger);
         let label = Record { outcome: written, cause: cause.as_ref().map(Diagnosis::label), took };

@@ -7,7 +7,7 @@ use crate::place::Launch;
 use crate::testing::fargate;
 
 /// A stage on Fargate whose answers pass through `twist`, with the play behind it.
-async fn twisted(
+pub(super) async fn twisted(
     fate: Fate,
     mut twist: impl FnMut(&mut Play, &str, &str) -> Reply + Send + 'static,
 ) -> (Place, Asked, Arc<Mutex<Play>>) {
@@ -21,7 +21,7 @@ async fn twisted(
     (place, asked, play)
 }
 
-fn sent(asked: &Asked, operation: &str) -> Value {
+pub(super) fn sent(asked: &Asked, operation: &str) -> Value {
     let asked = asked.lock().unwrap();
     let (_, body) = asked.iter().find(|(name, _)| name == operation).unwrap();
     serde_json::from_str(body).unwrap()
