@@ -151,6 +151,13 @@ pub enum Outcome {
     Detached,
 }
 
+impl Outcome {
+    /// Whether there is a cause to be found.
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(self, Self::RolledBack | Self::FailedAndOldServes | Self::FailedNotServing)
+    }
+}
+
 /// How long each part took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Ledger {

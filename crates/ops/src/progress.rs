@@ -100,6 +100,11 @@ impl Tracker {
         events
     }
 
+    /// Keeps what failed, from a look after the end. What the outcome is stays.
+    pub(crate) fn remember(&mut self, snapshot: &Snapshot) {
+        self.failures(snapshot);
+    }
+
     /// When the change's own deployment was made, once seen.
     pub(crate) fn born(&self, snapshot: &Snapshot) -> Option<Timestamp> {
         self.born.or_else(|| self.own(snapshot)?.created_at)

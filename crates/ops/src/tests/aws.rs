@@ -138,6 +138,34 @@ async fn the_last_words_of_a_task_are_found_behind_an_empty_page() {
 }
 
 #[tokio::test]
+async fn tasks_that_show_only_after_the_service_gave_them_up_are_explained_all_the_same() {
+    // The ledger tells of the end in this look, in which no stopped task is listed yet.
+    const LAST: usize = 6;
+    let (mut ledger, mut stopped) = (0, 0);
+    let (place, _, play) = twisted(Fate::Works, move |play, operation, body| {
+        if operation == "updateservice" {
+            (ledger, stopped) = (0, 0);
+        }
+        let is_stopped = operation == "listtasks" && body.contains("STOPPED");
+        ledger += usize::from(operation == "listservicedeployments");
+        stopped += usize::from(is_stopped);
+        let (status, reply) = play.answer(operation, body);
+        match operation {
+            "listtasks" if is_stopped && stopped <= LAST => ok(&json!({"taskArns": []})),
+            "listservicedeployments" if ledger < LAST => (status, reply.replace("ROLLBACK_SUCCESSFUL", "IN_PROGRESS")),
+            _ => (status, reply),
+        }
+    })
+    .await;
+    crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    play.lock().unwrap().fate = Fate::Exits;
+    let (report, _) = deployed(&place, "bb").await;
+    let cause = report.cause.unwrap();
+    assert_eq!((report.outcome, cause.sentence.as_str()), (Outcome::RolledBack, "the process exits 1 at start"));
+    assert_eq!(cause.evidence[0].text, "SIGNING_KEY is not set");
+}
+
+#[tokio::test]
 async fn a_role_that_is_seconds_old_is_waited_for_and_said_once() {
     let mut refusals = 3;
     let (place, asked, _) = twisted(Fate::Works, move |play, operation, body| {
