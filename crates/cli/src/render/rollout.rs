@@ -51,7 +51,10 @@ pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Print
     let after = span(report.ledger.total);
     let was_noticed = report.tally.as_ref().is_some_and(|tally| 0 < tally.failed);
     let tally = report.tally.as_ref().map_or_else(String::new, |tally| format!(" ({})", brief(tally)));
+    let is_same = report.from == Some(report.to);
     let ending = match (report.outcome, report.from) {
+        (Outcome::RolledBack, Some(_)) if is_same && was_noticed => format!("Rolled back to the tasks before{tally}"),
+        (Outcome::RolledBack, Some(_)) if is_same => format!("Rolled back; the tasks before never stopped{tally}"),
         (Outcome::RolledBack, Some(from)) if was_noticed => format!("Rolled back to r{from}{tally}"),
         (Outcome::RolledBack, Some(from)) => format!("Rolled back; r{from} never stopped{tally}"),
         (Outcome::RolledBack, None) => format!("Rolled back{tally}"),
@@ -59,7 +62,8 @@ pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Print
         (Outcome::Superseded, _) => "Somebody else changed the service before it was done".to_owned(),
         _ => format!("No task is healthy{tally}"),
     };
-    printer.text(format!("{cross} r{} failed after {after}{cause}. {ending}", report.to))?;
+    let again = if is_same { " once more" } else { "" };
+    printer.text(format!("{cross} r{}{again} failed after {after}{cause}. {ending}", report.to))?;
     report.cause.as_ref().map_or(Ok(()), |cause| diagnosis(cause, verbose, printer))
 }
 
@@ -83,7 +87,8 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
         printer.text(format!("{label:<10} {} {}  {}{more}", clock_time(line.at), line.task, plain(&line.text)))?;
     }
     if !cause.changed.is_empty() {
-        let before = cause.before.map_or_else(String::new, |before| format!("r{before} → "));
+        let before = cause.before.filter(|before| *before != cause.release);
+        let before = before.map_or_else(String::new, |before| format!("r{before} → "));
         printer.text(format!("changed    {before}r{}: {}", cause.release, cause.changed.join(", ")))?;
     }
     let fix =

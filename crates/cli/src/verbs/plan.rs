@@ -6,7 +6,7 @@ use gimmetime_aws::cost::{Price, price};
 use gimmetime_aws::preflight::{Preflight, preflight};
 use gimmetime_aws::stack::{self, Pace, PlaceRun, StackView, Wanted};
 use gimmetime_aws::template::Template;
-use gimmetime_aws::{AwsError, FirstPlan, PlaceSpec, Session, first_plan};
+use gimmetime_aws::{AwsError, FirstPlan, Forecast, Outputs, PlaceSpec, Session, first_plan, forecast};
 use gimmetime_ops::three_way::Change;
 use gimmetime_ops::{cancellation, plan_service};
 use serde_json::{Value, json};
@@ -121,13 +121,27 @@ impl Outlook {
         plan: &stack::Plan,
     ) -> Result<Vec<Change>, Failure> {
         let cloud = aim.cloud(context, settings, session, plan.stack.as_ref())?;
-        let Some(mut cloud) = cloud else { return Ok(Vec::new()) };
+        let Some(cloud) = cloud else { return Ok(Vec::new()) };
         let repository = target::repository_of(&context.common, &cloud.outputs);
         let located = aim.prepared.locate(context, session, &repository).await?;
-        cloud.launch_on(&located.architecture);
         let spec = target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
-        let made = Change { setting: "service".to_owned(), words: format!("made, with {} tasks", aim.spec.count) };
-        Ok(plan_service(&cloud.place, &spec).await?.unwrap_or_else(|| vec![made]))
+        // What the place becomes has its tasks elsewhere perhaps: that is a rollout.
+        let in_place = async |outputs: Outputs| {
+            let mut cloud = Cloud::new(settings, &context.common, session.clone(), aim.spec.clone(), outputs)?;
+            cloud.launch_on(&located.architecture);
+            Ok::<_, Failure>(Box::pin(plan_service(&cloud.place, &spec)).await?)
+        };
+        let Forecast { certain, possible } = forecast(session, &aim.spec, plan, &cloud.outputs).await?;
+        let is_certain = certain == possible;
+        let Some(mut changes) = in_place(certain).await? else {
+            let words = format!("made, with {} tasks", aim.spec.count);
+            return Ok(vec![Change { setting: "service".to_owned(), words }]);
+        };
+        if !is_certain {
+            let possible = in_place(possible).await?.unwrap_or_default();
+            changes.extend(perhaps(&changes, possible));
+        }
+        Ok(changes)
     }
 
     /// Whether nothing would change.
@@ -182,6 +196,14 @@ impl Outlook {
         value["findings"] = json!(self.preflight.as_ref().map(render::findings_json));
         value
     }
+}
+
+/// What is only possible, in words that say so, where the same setting does not change for certain.
+fn perhaps(certain: &[Change], possible: Vec<Change>) -> Vec<Change> {
+    let mut only_possible = possible;
+    only_possible.retain(|change| certain.iter().all(|known| known.setting != change.setting));
+    only_possible.iter_mut().for_each(|change| change.words.insert_str(0, "perhaps "));
+    only_possible
 }
 
 /// What would change in the stack. Whoever interrupts it waits until nothing of the plan is left on AWS.
