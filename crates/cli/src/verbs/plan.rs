@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use gimmetime_aws::cost::{Price, price};
-use gimmetime_aws::preflight::{Preflight, preflight};
+use gimmetime_aws::preflight::{Finding, Preflight, Severity, preflight};
 use gimmetime_aws::stack::{self, Pace, PlaceRun, StackView, Wanted};
 use gimmetime_aws::template::Template;
 use gimmetime_aws::{AwsError, FirstPlan, Forecast, Outputs, PlaceSpec, Session, first_plan, forecast};
@@ -105,6 +105,8 @@ impl Outlook {
             return Ok(Self { preflight: Some(preflight), kind: Kind::First(Box::new(plan)) });
         }
         let plan = Box::pin(planned(context, session, &aim.wanted)).await?;
+        preflight.findings.extend(kept(&plan, &aim.wanted));
+        preflight.findings.sort();
         let service = Self::of_service(context, settings, session, aim, &plan).await?;
         Ok(Self {
             preflight: Some(preflight),
@@ -206,6 +208,13 @@ fn perhaps(certain: &[Change], possible: Vec<Change>) -> Vec<Change> {
     only_possible
 }
 
+/// What protection keeps `up` from, told before anybody is asked.
+fn kept(plan: &stack::Plan, wanted: &Wanted) -> Option<Finding> {
+    let kept = stack::kept(plan.stack.as_ref()?, wanted, &plan.changes)?.to_string();
+    let (words, hint) = kept.split_once("\nhint: ").unwrap_or((&kept, ""));
+    Some(Finding { severity: Severity::Refusal, words: words.to_owned(), hint: Some(hint.to_owned()) })
+}
+
 /// What would change in the stack. Whoever interrupts it waits until nothing of the plan is left on AWS.
 async fn planned(context: &Context, session: &Session, wanted: &Wanted) -> Result<stack::Plan, Failure> {
     let (canceller, cancel) = cancellation();
@@ -248,7 +257,6 @@ impl Aim {
 
 #[cfg(test)]
 mod tests {
-    use gimmetime_aws::preflight::{Finding, Severity};
     use gimmetime_aws::stack::{Action, Drift, Drifted};
 
     use super::*;

@@ -133,6 +133,12 @@ fn what_is_protected_is_not_removed_and_what_is_not_there_any_more_is_no_hindran
     // Nobody waits for it; the same command goes on with it.
     cloud.run(&["up", "--yes", "--detach"]).ends(2).says("detached").says("up");
     cloud.must(&["up", "--yes"]).says("2 of 2 healthy");
+    cloud.settings("protect = true\nroles = { path = \"/elsewhere/\" }", "");
+    for refused in [&["plan"][..], &["up", "--yes"]] {
+        let refused = cloud.run(refused).ends(2);
+        refused.says("is protected: this would REPLACE").says("TaskRole").says("for this one `gimmetime up`");
+    }
+    cloud.settings("protect = true", "");
     let down = &["down", "--yes", "--name", &cloud.name];
     cloud.run(down).ends(2).says("is protected by `protect = true`").says("hint: set `protect = false`");
     cloud.settings("", "");
