@@ -16,6 +16,8 @@ use crate::verbs::check::verdict_word;
 
 /// A phase below this took no time worth a word.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// What is true of a service of no tasks.
+const NOBODY: &str = "no task runs, so nobody is served";
 /// Log lines shown without `--verbose`.
 const FEW: usize = 1;
 
@@ -96,6 +98,11 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
     printer.text(format!("fix        {fix}"))
 }
 
+/// What is said of a service of no tasks, and how it gets some.
+pub(crate) fn nobody(printer: &Printer) -> String {
+    format!("{NOBODY}; to change that: {}", printer.placed("gimmetime scale 2"))
+}
+
 /// `push 1 s · start 31 s · healthy 11 s · drain 15 s = 58 s (last time 61 s); r14 serves everyone after 43 s`
 fn phases(report: &RolloutReport) -> String {
     let Ledger { push, start, healthy, drain, serves_everyone, .. } = report.ledger;
@@ -106,6 +113,7 @@ fn phases(report: &RolloutReport) -> String {
     let sum = if parts.len() < 2 { sum } else { format!("{} = {sum}", parts.join(" · ")) };
     let last = report.last.map_or_else(String::new, |last| format!(" (last time {})", span(last.sum())));
     match serves_everyone {
+        _ if report.count == 0 => format!("{sum}{last}; {NOBODY}"),
         Some(after) if report.operation != Operation::Scale => {
             let after = push.unwrap_or_default() + after;
             format!("{sum}{last}; r{} serves everyone after {}", report.to, span(after))

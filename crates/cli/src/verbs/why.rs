@@ -24,7 +24,14 @@ pub(crate) async fn run(context: &Context, args: &Why, printer: &mut Printer) ->
     let verbose = context.common.verbose;
     match why(reached.place(), question).await? {
         Answer::Healthy { release, healthy, desired } => {
-            said(printer.json(&json!({ "state": "healthy", "release": release, "healthy": healthy })))?;
+            said(
+                printer
+                    .json(&json!({ "state": "healthy", "release": release, "healthy": healthy, "desired": desired })),
+            )?;
+            if desired == 0 {
+                let words = format!("r{release} is scaled to 0, and no failure is known: {}", rollout::nobody(printer));
+                return said(printer.text(words));
+            }
             let tick = printer.paint(Tone::Good, "✔");
             said(
                 printer.text(format!(
