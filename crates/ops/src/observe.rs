@@ -43,7 +43,8 @@ impl Observer {
         Ok(self.tasks(place).await?.iter().filter(|task| !task.is_gone()).count())
     }
 
-    async fn tasks(&mut self, place: &Place) -> Result<Vec<TaskView>, OpsError> {
+    /// All tasks that ECS still knows; none of a cluster that is gone.
+    pub(crate) async fn tasks(&mut self, place: &Place) -> Result<Vec<TaskView>, OpsError> {
         let (alive, ending) =
             tokio::try_join!(task_arns(place, DesiredStatus::Running), task_arns(place, DesiredStatus::Stopped))?;
         let (known, unknown): (Vec<_>, Vec<_>) = ending.into_iter().partition(|arn| self.stopped.contains_key(arn));

@@ -522,6 +522,43 @@ async fn a_protected_stack_refuses_replacements_and_removal_until_that_is_lifted
 }
 
 #[tokio::test]
+async fn a_protected_stack_refuses_what_may_be_replaced_and_says_that_it_is_only_possible() {
+    let listener = change("Modify", "Listener", "AWS::ElasticLoadBalancingV2::Listener", "Conditional");
+    let balancer = change("Modify", "Balancer", "AWS::ElasticLoadBalancingV2::LoadBalancer", "True");
+    let (both, added) = (balancer + &listener, change("Add", "PublicSubnetC", SUBNET, ""));
+    let protect = Wanted { protect: true, ..wanted() };
+    for (changes, words) in [
+        (
+            &listener,
+            "may REPLACE Listener (AWS::ElasticLoadBalancingV2::Listener): only possible, AWS decides on the way",
+        ),
+        (&both, "would REPLACE Balancer (AWS::ElasticLoadBalancingV2::LoadBalancer), and may replace Listener"),
+    ] {
+        let mut cloud = stack("CREATE_COMPLETE").changes(&[changes]).then("ExecuteChangeSet", updated());
+        cloud.is_protected = true;
+        let aws = serve(cloud).await;
+        let error = apply(&aws.session().await, &protect, &run().0).await.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(
+            error.ends_with(
+                "hint: set `protect = false` in gimmetime.toml for this one `gimmetime up`, if that may happen"
+            ),
+            "{error}"
+        );
+        assert_eq!((aws.count("ExecuteChangeSet"), aws.count("DeleteChangeSet")), (0, 1));
+    }
+    // What replaces nothing is made, and so is what may in a stack that is not protected, or no longer shall be.
+    for (changes, is_protected, wanted) in
+        [(&added, true, &protect), (&listener, false, &protect), (&listener, true, &wanted())]
+    {
+        let mut cloud = stack("CREATE_COMPLETE").changes(&[changes]).then("ExecuteChangeSet", updated());
+        cloud.is_protected = is_protected;
+        let aws = serve(cloud).await;
+        assert_eq!(done(apply(&aws.session().await, wanted, &run().0).await.unwrap()).change, Change::Updated);
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_read_page_by_page_and_leaves_no_change_set() {
     let pages = [
         change("Modify", "Vpc", "AWS::EC2::VPC", "True") + &change("Add", "Endpoint", "AWS::EC2::VPCEndpoint", ""),

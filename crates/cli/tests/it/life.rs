@@ -140,6 +140,31 @@ fn logs_merge_what_tasks_say_and_tell_them_apart() {
     let only = |id: &str| place.must(&["logs", "--task", &id[..8], "--since", "1h"]).stdout;
     assert!(only(&asked[0]).contains("asked /find-me"));
     assert!(!only(&other[0]).contains("asked /find-me"));
+    for follow in [&[][..], &["--follow"]] {
+        let nope = place.run(&[&["logs", "--task", "nope"], follow].concat());
+        nope.ends(2).says("there is no task `nope`, only ").says(&asked[0][..12]).says("hint: gimmetime status");
+    }
+}
+
+#[test]
+fn a_service_of_no_tasks_is_said_to_serve_nobody() {
+    let place = Place::new();
+    place.must(&["up"]);
+    let nobody = "no task runs, so nobody is served";
+    let serves_nobody = |args: &[&str]| {
+        let ran = place.must(args);
+        ran.says(nobody);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!said.contains("serves everyone") && !said.contains("0 of 0 healthy"), "{said}");
+    };
+    serves_nobody(&["scale", "0"]);
+    for again in [&["scale", "0"][..], &["deploy"], &["deploy", "--force"], &["up"], &["why"]] {
+        serves_nobody(again);
+    }
+    let scaled = place.json(&["scale", "0"]);
+    assert_eq!((&scaled["count"], &scaled["outcome"], &scaled["probe"]), (&json!(0), &json!("done"), &json!(null)));
+    assert_eq!(scaled["phases"]["serves_everyone_seconds"], json!(null), "{scaled:#}");
+    place.must(&["scale", "1"]).says("1 of 1 healthy");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use aws_sdk_ecs::types;
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthDescription};
 use gimmetime_clock::Timestamp;
 
+use crate::location::Location;
 use crate::place::CONTAINER;
 
 use super::{
@@ -52,6 +53,7 @@ impl From<&types::Service> for ServiceView {
             tags: tags(service.tags()),
             configuration: service.deployment_configuration().map(RolloutView::from).unwrap_or_default(),
             port: balanced_port(service),
+            location: Location::read(service),
         }
     }
 }

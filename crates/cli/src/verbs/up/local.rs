@@ -6,7 +6,7 @@ use gimmetime_engine::{Endpoint, PlaceChange, Presence};
 use gimmetime_ops::{Outcome, UpAction, UpReport, releases, up_service};
 use serde_json::json;
 
-use super::{changes_json, clock, examine, named, success_info, tell_changes, tell_other_image};
+use super::{changes_json, clock, examine, named, serving, success_info, tell_changes, tell_other_image};
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
 use crate::follow::Told;
@@ -114,11 +114,10 @@ async fn serve(
     let (clock, exit) = clock(checked.as_ref(), printer);
     let running = releases(&local.place).await?.into_iter().find(|release| release.number == up.rollout.to);
     said(printer.text(format!(
-        "{tick} r{} {}   {tick} {} of {} healthy   {clock}   {}",
+        "{tick} r{} {}   {}   {}",
         up.rollout.to,
         running.as_ref().map_or_else(String::new, |release| named(release, settings, &packed)),
-        up.rollout.count,
-        up.rollout.count,
+        serving(up.rollout.count, &clock, printer),
         span(source::mono().since(began)),
         tick = printer.paint(Tone::Good, "✔"),
     )))?;

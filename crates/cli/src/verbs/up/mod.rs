@@ -83,6 +83,14 @@ fn clock(checked: Option<&Result<Report, CheckError>>, printer: &Printer) -> (St
     }
 }
 
+/// `✔ 2 of 2 healthy   ✔ clock within ±0.10 ms of this machine`, or that there is nobody to say so of.
+fn serving(count: u32, clock: &str, printer: &Printer) -> String {
+    if count == 0 {
+        return format!("{} {}", printer.paint(Tone::Warn, "?"), rollout::nobody(printer));
+    }
+    format!("{} {count} of {count} healthy   {clock}", printer.paint(Tone::Good, "✔"))
+}
+
 fn tell_changes(up: &UpReport, printer: &mut Printer) -> Result<Exit, Failure> {
     for change in &up.changes {
         said(printer.text(format!("  changed  {}: {}", change.setting, change.words)))?;
