@@ -9,6 +9,7 @@ mod settings;
 
 mod follow;
 mod follow_place;
+mod question;
 mod release;
 mod smoke;
 mod target;
@@ -63,7 +64,7 @@ fn run(cli: Cli, environment: &Environment, printer: &mut Printer) -> Result<Exi
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::unsure(format!("could not start the async runtime: {error}")))?;
     let ended = runtime.block_on(verbs::run(cli, environment, printer));
-    // A blocked read of the terminal must not keep the process.
+    // What still waits for a registry must not keep the process.
     runtime.shutdown_background();
     ended
 }
