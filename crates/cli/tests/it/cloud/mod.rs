@@ -3,4 +3,4 @@
 mod bad_days;
 mod changes;
 mod life;
-mod place;
+pub(crate) mod place;
