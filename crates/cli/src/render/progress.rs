@@ -3,7 +3,7 @@
 use gimmetime_ops::{Event, Operation};
 
 use super::Printer;
-use super::units::span;
+use super::units::{counted, span};
 use super::words::shorten;
 
 /// What the line says so far.
@@ -81,7 +81,7 @@ impl Progress {
 
 fn head(operation: Operation, from: Option<u32>, to: u32, count: u32) -> String {
     match (operation, from) {
-        (Operation::Scale, _) => format!("r{to} → {count} tasks"),
+        (Operation::Scale, _) => format!("r{to} → {}", counted(count as usize, "task")),
         (_, Some(from)) if from != to => format!("r{from} → r{to}"),
         _ => format!("r{to}"),
     }
