@@ -287,7 +287,14 @@ fn id(prefix: &str, text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err(format!("expected an id as {prefix}0a1b2c3d, but found `{text}`")) }
 }
 
-/// The ARN of an IAM role or policy.
+/// The ARN of what vouches for GitHub's tokens in an account.
+pub(crate) fn github_provider(text: &str) -> Result<String, String> {
+    const GITHUB: &str = ":oidc-provider/token.actions.githubusercontent.com";
+    let arn = arn("oidc-provider", text).ok().filter(|arn| arn.ends_with(GITHUB));
+    arn.ok_or_else(|| format!("expected a provider as arn:aws:iam::123456789012{GITHUB}, but found `{text}`"))
+}
+
+/// The ARN of an IAM role, policy or provider.
 fn arn(kind: &str, text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let fits = matches!(parts.as_slice(), ["arn", partition, "iam", "", _, resource]
