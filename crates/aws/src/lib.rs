@@ -22,6 +22,7 @@ mod samples;
 mod session;
 
 pub mod inventory;
+pub mod metrics;
 pub mod preflight;
 pub mod stack;
 

@@ -86,7 +86,7 @@ pub(crate) fn refuse(service: &str, code: &str, message: &str) -> Reply {
         "ec2" => format!(
             "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
         ),
-        "cloudformation" | "iam" | "sts" | "elasticloadbalancing" => {
+        "cloudformation" | "iam" | "sts" | "elasticloadbalancing" | "monitoring" => {
             format!(
                 "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
             )

@@ -13,6 +13,7 @@ mod question;
 mod release;
 mod smoke;
 mod target;
+mod traffic;
 mod verbs;
 
 mod embedded;

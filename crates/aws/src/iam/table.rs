@@ -53,6 +53,8 @@ pub(super) const CALLS: &[Row] = &[
             "iam:ListRoles",
         ],
     ),
+    // How many requests there are: `status` tells it, and `down` before it deletes. IAM knows no resource for metrics.
+    row(Level::Read, On::Anything, &["cloudwatch:GetMetricData"]),
     row(
         Level::Read,
         On::Stack,

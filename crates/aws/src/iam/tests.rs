@@ -309,7 +309,10 @@ const NO_OPERATIONS: [(&str, &[&str]); 4] = [
         "the command line's own description",
         &["GetAbout", "GetArguments", "GetId", "GetMatches", "GetName", "GetSubcommands"],
     ),
-    ("fields of requests and replies", &["EnableAll", "EnableTerminationProtection", "StopCode", "StopTimeout"]),
+    (
+        "fields of requests and replies",
+        &["EnableAll", "EnableTerminationProtection", "StartTime", "StopCode", "StopTimeout"],
+    ),
     ("words within requests and replies", &["DeleteConflict", "TagDescriptions", "TagFilters"]),
 ];
 

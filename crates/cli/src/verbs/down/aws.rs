@@ -14,6 +14,7 @@ use crate::render::units::{bytes, counted, span};
 use crate::render::{Printer, Tone, money};
 use crate::settings::AwsPlace;
 use crate::target::{self, Cloud};
+use crate::traffic::Traffic;
 use crate::verbs::{Context, confirm, said};
 
 /// Takes the place down, whatever state it is in. What was half removed is gone on with.
@@ -30,8 +31,9 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
         return said(printer.text(format!("nothing to delete: `{name}` is not up · {}", left(&before))));
     }
     refuse_protected(context, place, stack.as_ref())?;
-    let held = contents(&session, name).await?;
-    agree(context, held, stack.as_ref(), printer).await?;
+    let (held, traffic) = tokio::join!(contents(&session, name), traffic(&session, stack.as_ref()));
+    let held = held?;
+    agree(context, held, stack.as_ref(), traffic.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
     if 0 < deleted.left || deleted.is_draining {
         printer
@@ -84,11 +86,19 @@ fn refuse_protected(context: &Context, place: &AwsPlace, stack: Option<&StackVie
     Err(Failure::unsure(words).hint("set `protect = false`, then: gimmetime up; gimmetime down"))
 }
 
-/// Says what will be deleted, and has the name typed. With `--yes` it must have been given: a default is not a name.
+/// How many requests it serves; None if its balancer is not known any more.
+async fn traffic(session: &Session, stack: Option<&StackView>) -> Option<Traffic> {
+    let outputs = stack.map(target::read)?.ok()?;
+    Some(Traffic::ask(session, &outputs).await)
+}
+
+/// Says what will be deleted, and how much it serves, and has the name typed. With `--yes` it must have been given: a
+/// default is not a name.
 async fn agree(
     context: &Context,
     held: Contents,
     stack: Option<&StackView>,
+    traffic: Option<&Traffic>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let name = &context.settings.name;
@@ -96,7 +106,8 @@ async fn agree(
     let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
     let (resources, images) = (counted(resources, "resource"), counted(images, "image"));
     let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
-    printer.note(format!("deletes {resources}, {images} ({images_in}) and {logs_in} of logs; {state}"));
+    let served = traffic.map_or_else(String::new, |traffic| format!("; {}", traffic.warning()));
+    printer.note(format!("deletes {resources}, {images} ({images_in}) and {logs_in} of logs; {state}{served}"));
     match (context.common.yes, &context.common.name) {
         (true, Some(_)) => Ok(()),
         (true, None) => Err(Failure::unsure(format!("`--yes` alone deletes nothing: its name is `{name}`"))

@@ -4,3 +4,4 @@ mod bad_days;
 mod changes;
 mod life;
 pub(crate) mod place;
+mod traffic;
