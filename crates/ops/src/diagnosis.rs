@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gimmetime_clock::Timestamp;
+use gimmetime_clock::{Timestamp, iso};
 use serde::Serialize;
 
 use crate::cause::{Cause, START_SECONDS};
@@ -56,6 +56,7 @@ pub enum Way {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EvidenceLine {
     /// When.
+    #[serde(serialize_with = "iso::serialize")]
     pub at: Timestamp,
     /// First digits of the task's id.
     pub task: String,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
-use gimmetime_clock::{Timestamp, source};
+use gimmetime_clock::{Timestamp, iso, source};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -45,6 +45,7 @@ pub struct LogQuery {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct LogLine {
     /// When it was written, to the millisecond.
+    #[serde(serialize_with = "iso::serialize")]
     pub at: Timestamp,
     /// The id of the task that wrote it.
     pub task: String,

@@ -41,6 +41,7 @@ pub struct Release {
     /// Who registered it.
     pub who: Option<String>,
     /// When it was registered.
+    #[serde(serialize_with = "iso::serialize_known")]
     pub at: Option<Timestamp>,
     /// How its last rollout ended.
     pub outcome: ReleaseOutcome,

@@ -4,7 +4,7 @@ mod read;
 
 use std::collections::BTreeMap;
 
-use gimmetime_clock::Timestamp;
+use gimmetime_clock::{Timestamp, iso};
 use serde::Serialize;
 
 use crate::cause::Cause;
@@ -160,6 +160,7 @@ pub struct TargetView {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct EventView {
     /// When.
+    #[serde(serialize_with = "iso::serialize_known")]
     pub at: Option<Timestamp>,
     /// What, in ECS's words.
     pub message: String,

@@ -62,10 +62,18 @@ impl Progress {
             }
         }
         let newest = self.parts.last().map(|(_, words)| words.as_str());
-        let parts = self.parts.iter().map(|(_, words)| words.as_str());
-        let whole = std::iter::once(self.head.as_str()).chain(parts).collect::<Vec<_>>().join(" · ");
         let news = std::iter::once(self.head.as_str()).chain(newest).collect::<Vec<_>>().join(" · ");
-        printer.progress(&whole, &news);
+        printer.progress(&self.whole(), &news);
+    }
+
+    /// Draws the line once more where it was taken away for a question.
+    pub(crate) fn again(&self, printer: &mut Printer) {
+        printer.progress(&self.whole(), "");
+    }
+
+    fn whole(&self) -> String {
+        let parts = self.parts.iter().map(|(_, words)| words.as_str());
+        std::iter::once(self.head.as_str()).chain(parts).collect::<Vec<_>>().join(" · ")
     }
 
     fn set(&mut self, part: Part, words: String) {

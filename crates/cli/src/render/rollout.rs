@@ -24,7 +24,7 @@ const FEW: usize = 1;
 /// The phases and the probe of a rollout that did what was asked.
 pub(crate) fn success(report: &RolloutReport, printer: &mut Printer) -> io::Result<()> {
     let tick = printer.paint(Tone::Good, "✔");
-    printer.text(format!("{tick} {}", phases(report)))?;
+    printer.folded(&format!("{tick} {}", phases(report)), " ")?;
     if let (true, Some(tally)) = (report.is_unverified(), &report.tally) {
         let words = tally.first_unverified.first().map_or("", |(_, words)| words);
         let (sign, requests) = (printer.paint(Tone::Warn, "?"), count(tally.requests));

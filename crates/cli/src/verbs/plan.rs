@@ -26,20 +26,20 @@ pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -
     let place = context.on_aws("plan")?;
     let outlook = match Session::open(&target::session_spec(place)).await {
         Ok(session) => {
-            printer.note(target::heading(&settings.target, session.identity()));
+            printer.heading(&target::heading(&settings.target, session.identity()));
             Box::pin(Outlook::look(context, settings, place, &session, printer)).await?
         }
         // What the first `up` would make can be said without asking anybody.
         Err(error @ AwsError::NoCredentials { .. }) => {
             let region = target::region(place).map_err(|_| Failure::from(error))?;
             let words = "no AWS credentials: this is what the first `up` would make, whatever is there already";
-            printer.note(format!("{} · {region} · {words}", settings.target));
+            printer.heading(&format!("{} · {region} · {words}", settings.target));
             Outlook::blind(&target::aws_spec(settings, place, region))?
         }
         Err(error) => return Err(error.into()),
     };
     said(printer.json(&outlook.as_json()))?;
-    for line in outlook.lines(printer) {
+    for line in outlook.lines(printer.data_columns(), printer) {
         said(printer.text(line))?;
     }
     Ok(outlook.exit(args))
@@ -174,16 +174,16 @@ impl Outlook {
         }
     }
 
-    /// For people.
-    pub(super) fn lines(&self, printer: &Printer) -> Vec<String> {
+    /// For people, in lines of so many characters.
+    pub(super) fn lines(&self, columns: Option<usize>, printer: &Printer) -> Vec<String> {
         let mut lines = match &self.kind {
             Kind::Refused => Vec::new(),
-            Kind::First(plan) => render::first(plan, self.preflight.as_ref(), printer),
-            Kind::Later { plan, service, price } => render::changes(plan, service, price, printer),
+            Kind::First(plan) => render::first(plan, self.preflight.as_ref(), columns, printer),
+            Kind::Later { plan, service, price } => render::changes(plan, service, price, columns, printer),
         };
         // What could not be told stands in the way of nothing, where nothing is to be done.
         if !self.is_empty() || self.is_refused() {
-            lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, printer)));
+            lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, columns, printer)));
         }
         lines
     }
@@ -295,7 +295,7 @@ mod tests {
         let outlook = later(None, Severity::Refusal);
         assert_eq!(outlook.ends(), [Exit::Unsure, Exit::Unsure]);
         let printer = Printer::new(&crate::args::Common::default(), true, true);
-        assert!(outlook.lines(&printer).iter().any(|line| line.contains("the role does not exist")));
+        assert!(outlook.lines(None, &printer).iter().any(|line| line.contains("the role does not exist")));
     }
 
     impl Outlook {

@@ -50,10 +50,14 @@ async fn watch(context: &Context, reached: &Reached, printer: &mut Printer) -> R
         };
         let picture = tokio::select! {
             picture = next => picture?,
-            _ = interrupt.recv() => return Ok(exit),
+            _ = interrupt.recv() => {
+                printer.leave_picture();
+                return Ok(exit);
+            }
         };
-        said(printer.next_picture())?;
+        printer.begin_picture();
         exit = picture.show(context, reached, printer)?;
+        said(printer.end_picture())?;
         pause = look;
     }
 }
@@ -114,7 +118,7 @@ impl Picture {
             Reached::Aws(cloud) => format!(" · {}", cloud.hourly(status.desired)),
             Reached::Local(_) => String::new(),
         };
-        said(printer.text(format!(
+        let heading = format!(
             "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}{hourly}",
             context.settings.target,
             status.service,
@@ -124,7 +128,8 @@ impl Picture {
             release.digest.as_deref().map_or_else(String::new, short),
             status.healthy,
             status.desired,
-        )))?;
+        );
+        said(printer.folded(&heading, " · "))?;
         for task in &status.tasks {
             said(printer.text(task_line(task, matches!(reached, Reached::Local(_)), printer)))?;
         }

@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     if context.common.detach {
         follow.detach();
     }
-    let destroyed = match follow.until_end(destroy(&session, name, &run), |_| {}, printer).await?? {
+    let destroyed = match Box::pin(follow.until_end(destroy(&session, name, &run), |_| {}, printer)).await?? {
         Ended::Done(destroyed) => destroyed,
         Ended::Detached { state } => {
             printer.note(format!("detached: the stack `{name}` is {state}, and goes on"));
@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     let after = inventory(&session, name).await?;
     said(printer.json(&as_json(name, &deleted, &destroyed, held, &after)))?;
     let took = span(source::mono().since(began));
-    said(printer.text(format!("{}   {took} · {}", done(&deleted, &destroyed, held, printer), left(&after))))?;
+    said(printer.folded(&format!("{}   {took} · {}", done(&deleted, &destroyed, held, printer), left(&after)), "   "))?;
     for Item { kind, id } in &after.left {
         said(printer.text(format!("  left   {kind}  {id}")))?;
     }

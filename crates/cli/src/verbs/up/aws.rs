@@ -68,7 +68,7 @@ pub(super) async fn run(
 /// Shows what would be done, and asks. Nothing to do is not asked about.
 async fn agree(context: &Context, outlook: &Outlook, printer: &mut Printer) -> Result<(), Failure> {
     printer.clear();
-    for line in outlook.lines(printer) {
+    for line in outlook.lines(printer.note_columns(), printer) {
         printer.note(line);
     }
     // Nobody's consent is needed for nothing.
@@ -200,7 +200,7 @@ async fn serve(
     }
     let (clock, exit) = verdict(checked.as_ref(), printer);
     let running = releases(&cloud.place).await?.into_iter().find(|release| release.number == up.rollout.to);
-    said(printer.text(format!(
+    let done = format!(
         "{tick} r{} {}   {}   {} · {}",
         up.rollout.to,
         running.as_ref().map_or_else(String::new, |release| named(release, settings, packed)),
@@ -208,7 +208,8 @@ async fn serve(
         span(source::mono().since(made.began)),
         cloud.hourly(up.rollout.count),
         tick = printer.paint(Tone::Good, "✔"),
-    )))?;
+    );
+    said(printer.folded(&done, "   "))?;
     tell_other_image(running.as_ref(), packed, printer)?;
     tell_changes(&up, printer)?;
     success_info(settings, &cloud.place, printer)?;

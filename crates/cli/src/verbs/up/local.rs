@@ -107,20 +107,21 @@ async fn serve(
     said(printer.json(&as_json(settings, local, &up, checked.as_ref())))?;
     let Endpoint { pid, state_dir, .. } = &local.endpoint;
     let place = format!("{} · {} · engine pid {pid} · state {}", settings.target, settings.name, state_dir.display());
-    said(printer.text(place))?;
+    said(printer.folded(&place, " · "))?;
     if up.rollout.outcome != Outcome::Done {
         return change::end(context, &up.rollout, printer);
     }
     let (clock, exit) = clock(checked.as_ref(), printer);
     let running = releases(&local.place).await?.into_iter().find(|release| release.number == up.rollout.to);
-    said(printer.text(format!(
+    let done = format!(
         "{tick} r{} {}   {}   {}",
         up.rollout.to,
         running.as_ref().map_or_else(String::new, |release| named(release, settings, &packed)),
         serving(up.rollout.count, &clock, printer),
         span(source::mono().since(began)),
         tick = printer.paint(Tone::Good, "✔"),
-    )))?;
+    );
+    said(printer.folded(&done, "   "))?;
     tell_other_image(running.as_ref(), &packed, printer)?;
     tell_changes(&up, printer)?;
     success_info(settings, &local.place, printer)?;

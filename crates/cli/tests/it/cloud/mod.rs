@@ -3,5 +3,5 @@
 mod bad_days;
 mod changes;
 mod life;
-mod place;
+pub(crate) mod place;
 mod traffic;
