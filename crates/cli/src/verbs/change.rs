@@ -56,7 +56,13 @@ pub(crate) async fn make<T>(
                     let report = join(context, place, printer).await?.ok_or_else(over)?;
                     return Ok(Changed::Other(Box::new(report)));
                 }
-                Choice::Wait => drop(join(context, place, printer).await?),
+                Choice::Wait => {
+                    let other = join(context, place, printer).await?;
+                    // Who no longer waits for its end, or went back from it, does not mean to begin after it.
+                    if let Some(report) = other.filter(is_left) {
+                        return Ok(Changed::Other(Box::new(report)));
+                    }
+                }
             },
             Followed::Ended(Err(error)) => return Err(error.into()),
             Followed::RollBack { to } => {
@@ -64,6 +70,11 @@ pub(crate) async fn make<T>(
             }
         }
     }
+}
+
+/// Whether the user left a rollout before its end, or turned back from it.
+fn is_left(report: &RolloutReport) -> bool {
+    report.outcome == Outcome::Detached || report.operation == Operation::Rollback
 }
 
 /// What was asked for runs; but requests that failed on the way are told by the exit code too, and if none got through, what
