@@ -132,8 +132,17 @@ impl Context {
     }
 }
 
-/// The end of something that was printed. Whoever read it and left has read enough: that is no failure.
+/// The end of something that was printed. Whoever read it and left has read enough: that is no failure, and it does not
+/// change how the command ends.
 pub(crate) fn said(printed: io::Result<()>) -> Result<Exit, Failure> {
+    match heard(printed) {
+        Err(left) if left.exit == Exit::Done => Ok(Exit::Done),
+        heard => heard,
+    }
+}
+
+/// The same for what has no end of its own: it ends, well, once nobody reads on.
+pub(crate) fn heard(printed: io::Result<()>) -> Result<Exit, Failure> {
     match printed {
         Ok(()) => Ok(Exit::Done),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

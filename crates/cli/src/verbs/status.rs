@@ -17,7 +17,7 @@ use crate::render::units::{clock_time, count, day_time, half_width, latency, spa
 use crate::render::words::shorten;
 use crate::render::{Printer, Tone};
 use crate::target::Reached;
-use crate::verbs::{Context, check, said};
+use crate::verbs::{Context, check, heard, said};
 
 /// How often `--watch` looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ async fn watch(context: &Context, reached: &Reached, printer: &mut Printer) -> R
             picture = next => picture?,
             _ = interrupt.recv() => return Ok(exit),
         };
-        said(printer.next_picture())?;
+        heard(printer.next_picture())?;
         exit = picture.show(context, reached, printer)?;
         pause = look;
     }
@@ -91,7 +91,7 @@ impl Picture {
 
     fn show(&self, context: &Context, reached: &Reached, printer: &mut Printer) -> Result<Exit, Failure> {
         let status = &self.status;
-        said(printer.json(&self.as_json(context, reached)))?;
+        heard(printer.json(&self.as_json(context, reached)))?;
         let serves = status.desired <= status.healthy;
         let answers = self.answers();
         let sign = if status.desired == 0 {
@@ -114,7 +114,7 @@ impl Picture {
             Reached::Aws(cloud) => format!(" · {}", cloud.hourly(status.desired)),
             Reached::Local(_) => String::new(),
         };
-        said(printer.text(format!(
+        heard(printer.text(format!(
             "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}{hourly}",
             context.settings.target,
             status.service,
