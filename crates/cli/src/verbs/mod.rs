@@ -76,7 +76,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Iam(args) => iam::run(&context, &args, printer),
         Verb::Ls => Box::pin(ls::run(&context, printer)).await,
         Verb::Check(args) => Box::pin(check::run(&context, &args, printer)).await,
-        Verb::Image(image) => Box::pin(image::run(&context, &image, environment, printer)).await,
+        Verb::Image(image) => Box::pin(image::run(&context, &image, printer)).await,
         Verb::Env(args) => {
             let Reached::Local(local) = context.here("env")?.connect(printer).await? else {
                 unreachable!("a local target is reached locally")
