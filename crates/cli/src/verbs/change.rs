@@ -114,6 +114,15 @@ pub(crate) fn end(context: &Context, report: &RolloutReport, printer: &mut Print
     }
 }
 
+/// The exit code of an `up` that is done: what its check says, or what was lost on the way if that is worse.
+pub(crate) fn brought(report: &RolloutReport, checked: Exit) -> Exit {
+    match (undone(report, checked), lost(report)) {
+        (_, Exit::Unhealthy) => Exit::Unhealthy,
+        (Exit::Done, lost) => lost,
+        (checked, _) => checked,
+    }
+}
+
 /// The exit code of `up` and `deploy` where the user went back meanwhile: what was asked for does not serve.
 pub(crate) fn undone(report: &RolloutReport, exit: Exit) -> Exit {
     if report.operation == Operation::Rollback && exit == Exit::Done { Exit::Failed } else { exit }
@@ -208,5 +217,45 @@ async fn back(context: &Context, place: &Place, to: u32, printer: &mut Printer) 
     match Box::pin(to_its_end(context, follow, rollback(place, Some(to), &run), printer)).await? {
         Followed::Ended(report) => Ok(report?),
         Followed::RollBack { .. } => Err(Failure::unsure("interrupted; the way back goes on").hint("gimmetime status")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gimmetime_check::Tally;
+    use gimmetime_ops::Ledger;
+
+    use super::*;
+
+    #[test]
+    fn an_up_that_lost_requests_on_the_way_does_not_end_well_however_well_its_clock_is() {
+        let tally = |requests, failed| {
+            let mut tally = Tally::default();
+            (tally.requests, tally.failed) = (requests, failed);
+            tally
+        };
+        let report = |requests, failed| RolloutReport {
+            operation: Operation::Up,
+            from: Some(1),
+            to: 2,
+            count: 2,
+            ledger: Ledger::default(),
+            last: None,
+            tally: Some(tally(requests, failed)),
+            outcome: Outcome::Done,
+            cause: None,
+            waiting_for: None,
+            lost: None,
+        };
+        let table = [
+            ((10, 0), Exit::Done, Exit::Done),
+            ((10, 0), Exit::Failed, Exit::Failed),
+            ((10, 1), Exit::Done, Exit::Failed),
+            ((10, 10), Exit::Done, Exit::Unhealthy),
+            ((10, 10), Exit::Failed, Exit::Unhealthy),
+        ];
+        for ((requests, failed), checked, ends) in table {
+            assert_eq!(brought(&report(requests, failed), checked), ends, "{failed} of {requests}, {checked:?}");
+        }
     }
 }

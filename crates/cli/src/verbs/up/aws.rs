@@ -222,7 +222,7 @@ async fn serve(
     tell_other_image(running.as_ref(), packed, printer)?;
     tell_changes(&up, printer)?;
     success_info(settings, &cloud.place, printer)?;
-    Ok(change::undone(&up.rollout, exit))
+    Ok(change::brought(&up.rollout, exit))
 }
 
 /// What the service says of its clocks. The name of a balancer that was just made is not known everywhere at once.
