@@ -2,5 +2,6 @@
 
 mod bad_days;
 mod changes;
+mod denied;
 mod life;
 mod place;
