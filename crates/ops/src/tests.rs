@@ -1,6 +1,7 @@
 //! The verbs over the real SDK and a real socket, against an endpoint that plays a service.
 
 mod aws;
+mod remembered;
 mod rollouts;
 
 use std::sync::{Arc, Mutex};
