@@ -240,7 +240,8 @@ async fn without_credentials_nothing_is_asked_and_that_is_said() {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(NoLogin))
         .build();
-    let refused = crate::scale(&place(crate::Connection::aws(&config)), 3, &run().0).await.unwrap_err();
+    let refused =
+        crate::scale(&place(crate::Connection::from_config(&config, "nobody")), 3, &run().0).await.unwrap_err();
     assert!(matches!(&refused, OpsError::Credentials { message, .. } if message.contains("refresh")), "{refused}");
 }
 

@@ -148,7 +148,7 @@ fn place(name: &str, made: &Value) -> Place {
         event_log_group: Some(format!("/aws/events/gimmetime/{name}")),
         url: format!("http://{}/now", text("dns")).parse().unwrap(),
         connect_to: Some(endpoint.trim_start_matches("http://").parse().unwrap()),
-        endpoint: Connection::aws(&config),
+        endpoint: Connection::from_config(&config, &endpoint),
         poll: Duration::from_millis(200),
         patience: PATIENCE,
         probe: Probe {
