@@ -44,12 +44,7 @@ fn asked_at(since: Option<&Timestamp>) -> String {
     since.map_or_else(|| "since an unknown time".to_owned(), |since| format!("since {}", iso::format(*since)))
 }
 
-/// The change that is in progress, if one is.
-pub async fn in_progress(place: &Place) -> Result<Option<Busy>, OpsError> {
-    let service = observe::service(place).await?;
-    of_service(place, &service).await
-}
-
+/// The change of the service that is in progress, if one is.
 pub(crate) async fn of_service(place: &Place, service: &ServiceView) -> Result<Option<Busy>, OpsError> {
     let now = source::wall();
     let Some(rolling) = service.rolling() else { return Ok(busy(service, &BTreeMap::new(), 0, now)) };
@@ -200,7 +195,8 @@ mod tests {
     #[test]
     fn a_rollout_that_nobody_watched_to_its_end_is_over_once_it_is_complete() {
         let left = |what: &str| format!("who=alice since=2026-11-22T10:06:00.000Z what={what}");
-        let during = |what: &str| busy(&service(RolloutState::Completed, 3, Some(&left(what))), &BTreeMap::new(), 0, NOW);
+        let during =
+            |what: &str| busy(&service(RolloutState::Completed, 3, Some(&left(what))), &BTreeMap::new(), 0, NOW);
         // A task of it was lost since: that is no deployment of alice's.
         assert_eq!((during("deploy_r15"), during("rollback_r15")), (None, None));
         // `up` may have changed the number of tasks only.
