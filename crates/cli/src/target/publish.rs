@@ -156,7 +156,10 @@ impl Cloud {
         let prepared = Prepared::of(&context.settings, source)?;
         prepared.try_first(&context.settings, smoke, printer).await?;
         let repository = repository_of(&context.common, &self.outputs);
-        let words = format!("pushing to {repository}");
+        let words = match &prepared {
+            Prepared::Built { .. } => format!("pushing to {repository}"),
+            Prepared::There(_) | Prepared::Elsewhere(_) => format!("looking for {source}"),
+        };
         printer.progress(&words, &words);
         let publishing = prepared.publish(context, &self.session, &repository);
         let published = unless_interrupted(publishing, "interrupted before anything was rolled out").await;
