@@ -160,6 +160,16 @@ fn an_interrupted_deploy_detaches_and_the_next_command_follows_it_to_its_end() {
 }
 
 #[test]
+fn a_deploy_that_another_overtakes_says_so_and_not_that_it_failed() {
+    let held = Held::ready();
+    let first = held.deploying();
+    held.place.aws("ecs update-service --cluster gimmetime --service gimmetime --force-new-deployment");
+    let overtaken = first.ended();
+    overtaken.ends(1).says("✘ r2 was overtaken after").says("somebody else changed the service before it was done");
+    held.let_go();
+}
+
+#[test]
 fn a_killed_deploy_goes_on_and_the_next_command_follows_it_to_its_end() {
     let held = Held::ready();
     let deploy = held.deploying();
