@@ -6,44 +6,10 @@ use std::fmt::Debug;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudformation::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use gimmetime_ops::answer::{self, in_short};
+
 use crate::denied::Denied;
 use crate::stack::{Failure, Stuck};
-
-/// Codes that mean: the keys were good once.
-const EXPIRED_CODES: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
-/// Codes that mean: AWS does not know these keys.
-const UNKNOWN_KEY_CODES: [&str; 7] = [
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidAccessKeyId",
-    "AuthFailure",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "IncompleteSignature",
-];
-/// Codes of a signature that does not fit: a wrong secret, or a wrong clock (then the words tell).
-const SIGNATURE_CODES: [&str; 4] =
-    ["SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "RequestInTheFuture"];
-/// Codes that mean: the caller may not do this.
-const DENIED_CODES: [&str; 5] =
-    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "AuthorizationError"];
-/// Codes that mean: too many requests, or AWS is busy; a moment later may do.
-const PASSING_CODES: [&str; 11] = [
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "InternalFailure",
-    "InternalError",
-    "ServerException",
-];
-
-/// Characters of somebody else's words that are repeated: a page of HTML is no message.
-const MAX_WORDS: usize = 1000;
 
 /// Why something could not be done on AWS.
 #[derive(Debug, thiserror::Error)]
@@ -320,25 +286,19 @@ impl AwsError {
 pub(crate) fn by_code(doing: &str, code: &str, words: &str) -> AwsError {
     let (doing, code, message) = (doing.to_owned(), code.to_owned(), in_short(words));
     let is = |codes: &[&str]| codes.contains(&code.as_str());
-    if is(&EXPIRED_CODES) {
+    if is(&answer::EXPIRED) {
         AwsError::Expired { doing, message }
-    } else if is(&SIGNATURE_CODES) && (is_about_time(&message) || code.contains("Time") || code.contains("Future")) {
+    } else if is(&answer::SIGNATURE) && (is_about_time(&message) || code.contains("Time") || code.contains("Future")) {
         AwsError::Clock { doing, message }
-    } else if is(&UNKNOWN_KEY_CODES) || is(&SIGNATURE_CODES) {
+    } else if is(&answer::UNKNOWN_KEY) || is(&answer::SIGNATURE) {
         AwsError::UnknownKeys { doing, code, message }
-    } else if is(&DENIED_CODES) || Denied::is_told_by(words) {
+    } else if is(&answer::DENIED) || Denied::is_told_by(words) {
         AwsError::Denied(Box::new(DeniedError(Denied::read(&doing, words))))
-    } else if is(&PASSING_CODES) || message.contains("Rate exceeded") {
+    } else if is(&answer::PASSING) || message.contains("Rate exceeded") {
         AwsError::Throttled { doing, code, message }
     } else {
         AwsError::Refused { doing, code, message }
     }
-}
-
-/// The first line of words that somebody else chose, cut to a length. What follows a refused signature in further lines is
-/// what was signed, a session's token in it: that must not be told.
-pub(crate) fn in_short(words: &str) -> String {
-    words.trim().lines().next().unwrap_or_default().chars().take(MAX_WORDS).collect()
 }
 
 /// Whether a refused signature is refused for its age: the words then compare two times.

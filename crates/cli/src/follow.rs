@@ -190,6 +190,15 @@ impl Told {
     }
 }
 
+/// Waits for `work`, or for Ctrl-C or SIGTERM; then `work` is dropped, and the failure says `how_it_stands`.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>, how_it_stands: &str) -> Result<T, Failure> {
+    let mut told = Told::listen()?;
+    tokio::select! {
+        done = work => Ok(done),
+        () = told.comes() => Err(Failure::unsure(how_it_stands)),
+    }
+}
+
 /// A signal, heard from now on.
 pub(crate) fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::unsure(format!("could not listen for signals: {error}")))

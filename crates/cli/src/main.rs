@@ -28,6 +28,7 @@ use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use args::Cli;
 use exit::{Exit, Failure};
 use render::Printer;
+use render::words::quoted;
 use settings::Environment;
 
 fn main() -> ExitCode {
@@ -61,7 +62,7 @@ fn typed(matches: &ArgMatches, flags: &[&str]) -> String {
     let typed = flags.iter().filter_map(|flag| {
         let is_typed = matches.value_source(flag) == Some(ValueSource::CommandLine);
         let value = matches.get_raw(flag).filter(|_| is_typed)?.next()?;
-        Some(format!(" --{} {}", flag.replace('_', "-"), value.to_string_lossy()))
+        Some(format!(" --{} {}", flag.replace('_', "-"), quoted(&value.to_string_lossy())))
     });
     typed.collect()
 }

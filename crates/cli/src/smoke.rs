@@ -85,9 +85,11 @@ pub(crate) async fn smoke(program: &Program, service: &Service, folder: &Path) -
     Ok(Passed { how, took: source::mono().since(began) })
 }
 
-/// The files of a trial: `root/app`, and `output` beside it. Gone when dropped.
+/// The files of a trial: `root/app`, and `output` beside it. Gone when dropped, with the folders that were made for it.
 struct Stage {
     folder: PathBuf,
+    /// Folders above it that were not there, the innermost first.
+    made: Vec<PathBuf>,
     /// The program that shuts another one into a folder, for those who may.
     chroot: Option<&'static str>,
 }
@@ -98,7 +100,8 @@ impl Stage {
         let chroot = CHROOT.into_iter().find(|path| is_root && Path::new(path).exists());
         // The program starts in another folder than this one.
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let stage = Self { folder: folder.join(format!("smoke-{}", std::process::id())), chroot };
+        let made = folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
+        let stage = Self { folder: folder.join(format!("smoke-{}", std::process::id())), made, chroot };
         let write = || {
             let _ = fs::remove_dir_all(&stage.folder);
             fs::create_dir_all(stage.root())?;
@@ -159,6 +162,10 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // Best effort: what stays is small, and the next one of this number takes its place.
         let _ = fs::remove_dir_all(&self.folder);
+        for folder in &self.made {
+            // Somebody else's by now, if anything is in it.
+            let _ = fs::remove_dir(folder);
+        }
     }
 }
 

@@ -19,15 +19,6 @@ const LOCAL_OPERATION: Duration = Duration::from_secs(15);
 const LOCAL_ATTEMPTS: u32 = 3;
 const LOCAL_BACKOFF: Duration = Duration::from_millis(50);
 
-/// One call to AWS: another region is 0.3 s away, a list may take seconds.
-const AWS_CONNECT: Duration = Duration::from_secs(5);
-const AWS_ATTEMPT: Duration = Duration::from_secs(15);
-const AWS_OPERATION: Duration = Duration::from_mins(1);
-/// ECS throttles by account, and others use it too: with these tries a call outlives some seconds of it.
-const AWS_ATTEMPTS: u32 = 6;
-const AWS_BACKOFF: Duration = Duration::from_millis(500);
-const AWS_LONGEST_BACKOFF: Duration = Duration::from_secs(8);
-
 /// Clients of the four APIs at one endpoint. Cheap to clone.
 #[derive(Clone)]
 pub struct Connection {
@@ -63,31 +54,8 @@ impl Connection {
         Self::from_config(&config, endpoint_url)
     }
 
-    /// AWS, or what a configuration of the SDK says instead. Region, credentials, endpoint and HTTP client are the
-    /// configuration's; timeouts and retries are ours.
-    ///
-    /// Retries are of the standard mode: the adaptive one would hold back the request that changes something because polls
-    /// were throttled.
-    pub fn aws(config: &SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(AWS_CONNECT)
-            .operation_attempt_timeout(AWS_ATTEMPT)
-            .operation_timeout(AWS_OPERATION)
-            .build();
-        let retries = RetryConfig::standard()
-            .with_max_attempts(AWS_ATTEMPTS)
-            .with_initial_backoff(AWS_BACKOFF)
-            .with_max_backoff(AWS_LONGEST_BACKOFF);
-        let endpoint = match (config.endpoint_url(), config.region()) {
-            (Some(url), _) => url.to_owned(),
-            (None, Some(region)) => format!("AWS in {region}"),
-            (None, None) => "AWS".to_owned(),
-        };
-        let config = config.clone().into_builder().timeout_config(timeouts).retry_config(retries).build();
-        Self::from_config(&config, &endpoint)
-    }
-
-    /// Any endpoint that a configuration of the SDK describes; `endpoint` is only how messages name it.
+    /// Any endpoint that a configuration of the SDK describes, with its timeouts and retries; `endpoint` is only how messages
+    /// name it.
     pub fn from_config(config: &SdkConfig, endpoint: &str) -> Self {
         Self {
             ecs: aws_sdk_ecs::Client::new(config),

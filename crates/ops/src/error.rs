@@ -6,39 +6,9 @@ use std::fmt::Debug;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecs::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use crate::answer::{self, in_short};
 use crate::lock::Busy;
 
-/// Codes that mean: the keys are missing, wrong or too old.
-const CREDENTIAL_CODES: [&str; 11] = [
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "RequestExpired",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "RequestTimeTooSkewed",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "IncompleteSignature",
-];
-/// Codes that mean: the caller may not do this.
-const DENIED_CODES: [&str; 4] =
-    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException"];
-/// Codes that mean: too much was asked, or something broke over there; a moment later may do.
-const PASSING_CODES: [&str; 11] = [
-    "ThrottlingException",
-    "Throttling",
-    "ThrottledException",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "RequestThrottled",
-    "ServerException",
-    "InternalFailure",
-    "InternalError",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-];
 /// Codes that mean: what was asked for is not there.
 const ABSENT_CODES: [&str; 4] =
     ["ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException", "ResourceNotFoundException"];
@@ -149,7 +119,7 @@ impl OpsError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused { code, .. } => PASSING_CODES.contains(&code.as_str()),
+            Self::Refused { code, .. } => answer::PASSING.contains(&code.as_str()),
             _ => false,
         }
     }
@@ -182,9 +152,11 @@ where
     };
     let code = service.err().code().unwrap_or("no code").to_owned();
     let message = service.err().message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);
-    if CREDENTIAL_CODES.contains(&code.as_str()) {
+    let message = in_short(&message);
+    let is = |codes: &[&str]| codes.contains(&code.as_str());
+    if is(&answer::EXPIRED) || is(&answer::UNKNOWN_KEY) || is(&answer::SIGNATURE) {
         OpsError::Credentials { doing, code, message }
-    } else if DENIED_CODES.contains(&code.as_str()) {
+    } else if is(&answer::DENIED) {
         OpsError::Denied { doing, message }
     } else {
         OpsError::Refused { doing, code, message }
@@ -209,7 +181,7 @@ fn innermost(error: &BoxError) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    last.to_string()
+    in_short(&last.to_string())
 }
 
 fn list(releases: &[u32]) -> String {

@@ -5,6 +5,7 @@
 //! what the service serves, and to know who answers. What decides is pure ([`progress`], [`three_way`], [`diagnosis`]).
 #![forbid(unsafe_code)]
 
+pub mod answer;
 mod connection;
 mod error;
 mod event;
@@ -61,7 +62,7 @@ pub use diagnosis::{Certainty, Diagnosis, EvidenceLine, Way};
 pub use error::OpsError;
 pub use event::{Event, Ledger, Operation, Outcome, RolloutReport};
 pub use location::Location;
-pub use lock::{Busy, in_progress};
+pub use lock::Busy;
 pub use logs::{LAST, LogLine, LogQuery, Merge, follow, logs};
 pub use place::{CONTAINER, FIRST_COUNT, Fargate, Launch, Place, Probe, Rollout, Run, ServiceSpec, Size};
 pub use release::{Release, ReleaseOutcome, releases};

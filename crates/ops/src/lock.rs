@@ -44,12 +44,7 @@ fn asked_at(since: Option<&Timestamp>) -> String {
     since.map_or_else(|| "since an unknown time".to_owned(), |since| format!("since {}", iso::format(*since)))
 }
 
-/// The change that is in progress, if one is.
-pub async fn in_progress(place: &Place) -> Result<Option<Busy>, OpsError> {
-    let service = observe::service(place).await?;
-    of_service(place, &service).await
-}
-
+/// The change of the service that is in progress, if one is.
 pub(crate) async fn of_service(place: &Place, service: &ServiceView) -> Result<Option<Busy>, OpsError> {
     let now = source::wall();
     let Some(rolling) = service.rolling() else { return Ok(busy(service, &BTreeMap::new(), 0, now)) };
@@ -95,7 +90,9 @@ fn speaks_of(service: &ServiceView, what: Option<&str>, asked: Timestamp) -> boo
     let release = detail.strip_prefix('r').and_then(|number| number.parse::<u32>().ok());
     if service.rolling().is_none() {
         let count = detail.rsplit_once(':').and_then(|(_, count)| count.parse().ok());
-        return count == Some(service.desired) || release == Some(service.revision());
+        // Of those that name a release, only `up` may have changed the number of tasks and no more.
+        let is_up = what.is_some_and(|what| what.starts_with(Operation::Up.word()));
+        return count == Some(service.desired) || (is_up && release == Some(service.revision()));
     }
     let soon = |created: Timestamp| created.since(asked).magnitude() <= AT_ONCE;
     service
@@ -138,6 +135,7 @@ mod tests {
         ServiceView {
             desired: 4,
             running,
+            task_definition: "web:15".to_owned(),
             deployments: vec![primary],
             tags: operation.map(|value| (tags::OPERATION.to_owned(), value.to_owned())).into_iter().collect(),
             ..ServiceView::default()
@@ -192,6 +190,17 @@ mod tests {
         assert_eq!(by(&rolling), Some("bob".to_owned()));
         let scaled = "who=alice since=2026-11-22T10:06:00.000Z what=scale_1:2";
         assert_eq!(by(&service(RolloutState::Completed, 2, Some(scaled))), None);
+    }
+
+    #[test]
+    fn a_rollout_that_nobody_watched_to_its_end_is_over_once_it_is_complete() {
+        let left = |what: &str| format!("who=alice since=2026-11-22T10:06:00.000Z what={what}");
+        let during =
+            |what: &str| busy(&service(RolloutState::Completed, 3, Some(&left(what))), &BTreeMap::new(), 0, NOW);
+        // A task of it was lost since: that is no deployment of alice's.
+        assert_eq!((during("deploy_r15"), during("rollback_r15")), (None, None));
+        // `up` may have changed the number of tasks only.
+        assert_eq!(during("up_r15").map(|busy| busy.what), Some("up r15".to_owned()));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a place remembers of failures after ECS has forgotten them: state changes that AWS's event bus writes into a log
 //! group, one JSON event a line. Pure parser, thin reader.
 
+use std::time::Duration;
+
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use gimmetime_clock::{Timestamp, iso};
 use serde::Deserialize;
@@ -10,7 +12,10 @@ use crate::snapshot::{EventView, Snapshot, TaskView, last_part, revision_of};
 
 /// Longest event read, in bytes: what the event bus delivers at most.
 const LONGEST: usize = 256 << 10;
-/// Most pages read for one answer.
+/// How far back it is looked first. Logs are read from their oldest event on, and of a service that fails all the time those
+/// pages would hold only the old ones.
+const SPANS: [Duration; 2] = [Duration::from_hours(1), Duration::from_hours(24)];
+/// Most pages read of each of these times.
 const PAGES: usize = 50;
 /// Most failures kept of one answer; of more, the newest.
 const KEPT: usize = 1_000;
@@ -62,11 +67,34 @@ impl Memory {
     }
 }
 
-/// What is remembered from one moment to another. A place without a memory, or one that may not be read, remembers nothing:
-/// half the evidence is better than none.
-pub(crate) async fn recall(place: &Place, from: Timestamp, to: Timestamp) -> Memory {
+/// What is remembered from one moment to another, as far back as a task that is meant is found. A place without a memory, or
+/// one that may not be read, remembers nothing: half the evidence is better than none.
+pub(crate) async fn recall(
+    place: &Place,
+    from: Timestamp,
+    to: Timestamp,
+    is_meant: impl Fn(&TaskView) -> bool,
+) -> Memory {
     let mut memory = Memory::default();
     let Some(group) = &place.event_log_group else { return memory };
+    for (from, to) in spans(from, to) {
+        memory = read(place, group, from, to).await;
+        if memory.tasks.iter().any(&is_meant) {
+            break;
+        }
+    }
+    memory
+}
+
+/// A time in parts, the newest first.
+fn spans(from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+    let mut end = to;
+    let starts = SPANS.into_iter().map(|span| to.minus(span)).filter(|start| from < *start).chain([from]);
+    starts.map(|start| (start, std::mem::replace(&mut end, start))).collect()
+}
+
+async fn read(place: &Place, group: &str, from: Timestamp, to: Timestamp) -> Memory {
+    let mut memory = Memory::default();
     let millis = |moment: Timestamp| (moment.as_nanos() / 1_000_000).max(0);
     let mut token = None;
     for _ in 0..PAGES {
@@ -204,6 +232,15 @@ mod tests {
                 "taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:14", "version": 5
             }
         })
+    }
+
+    #[test]
+    fn what_is_newest_is_looked_for_first_and_all_of_it_once() {
+        let now = Timestamp::from_secs(1_000_000);
+        let ago = |hours: u64| now.minus(Duration::from_hours(hours));
+        assert_eq!(spans(ago(100), now), [(ago(1), now), (ago(24), ago(1)), (ago(100), ago(24))]);
+        assert_eq!(spans(ago(2), now), [(ago(1), now), (ago(2), ago(1))]);
+        assert_eq!(spans(ago(0), now), [(now, now)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reads a service through the APIs. Nothing here decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::{
     DesiredStatus, Service, ServiceField, SortOrder, TaskDefinition, TaskDefinitionField, TaskDefinitionStatus,
@@ -45,11 +45,12 @@ impl Observer {
 
     /// All tasks that ECS still knows; none of a cluster that is gone.
     pub(crate) async fn tasks(&mut self, place: &Place) -> Result<Vec<TaskView>, OpsError> {
-        let (alive, ending) =
-            tokio::try_join!(task_arns(place, DesiredStatus::Running), task_arns(place, DesiredStatus::Stopped))?;
-        let (known, unknown): (Vec<_>, Vec<_>) = ending.into_iter().partition(|arn| self.stopped.contains_key(arn));
-        self.stopped.retain(|arn, _| known.contains(arn));
-        let asked: Vec<String> = alive.into_iter().chain(unknown).collect();
+        // One after the other: a task that goes from this list to that is in both then, and never in none.
+        let alive = task_arns(place, DesiredStatus::Running).await?;
+        let ending = task_arns(place, DesiredStatus::Stopped).await?;
+        self.stopped.retain(|arn, _| ending.contains(arn));
+        let listed: BTreeSet<String> = alive.into_iter().chain(ending).collect();
+        let asked: Vec<String> = listed.into_iter().filter(|arn| !self.stopped.contains_key(arn)).collect();
         let mut tasks: Vec<TaskView> = self.stopped.values().cloned().collect();
         for batch in asked.chunks(BATCH) {
             for (arn, task) in describe_tasks(place, batch).await? {

@@ -1,5 +1,7 @@
 //! An endpoint for tests: a real socket that answers the real SDK with canned replies, and writes down what it was asked.
 
+mod spec;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -146,25 +148,8 @@ pub(crate) fn fargate() -> Fargate {
 
 /// A specification with this digest.
 pub(crate) fn spec(digest: &str) -> ServiceSpec {
-    ServiceSpec {
-        image: format!("localhost/web@sha256:{digest}"),
-        declared_image: "builtin".to_owned(),
-        version: "1".to_owned(),
-        port: 8080,
-        health: "/live".to_owned(),
-        command: Vec::new(),
-        env: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        size: Size { cpu: 256, memory: 512 },
-        rollout: Rollout {
-            min_healthy_percent: 100,
-            max_percent: 200,
-            failures: Some(2),
-            stop_timeout: Duration::from_secs(5),
-        },
-        count: Some(2),
-        git: None,
-    }
+    let image = format!("localhost/web@sha256:{digest}");
+    ServiceSpec { declared_image: "builtin".to_owned(), ..spec::spec_of(&image) }
 }
 
 /// A run by alice, and its events.

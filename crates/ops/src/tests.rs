@@ -2,6 +2,7 @@
 
 mod aws;
 mod moves;
+mod remembered;
 mod rollouts;
 
 use std::sync::{Arc, Mutex};
@@ -546,6 +547,14 @@ async fn errors_are_told_apart_by_what_their_reader_can_do() {
     let (connection, _) = endpoint(|_, _| error("AccessDeniedException", "not authorized: ecs:DescribeServices")).await;
     let refused = crate::scale(&place(connection), 3, &run().0).await.unwrap_err();
     assert!(matches!(refused, OpsError::Denied { .. }), "{refused}");
+    // What was signed is told by AWS, with the token of the session in it.
+    let signed =
+        "The signature we calculated does not match.\n\nThe Canonical String was\n'POST\nx-amz-security-token:hunter2'";
+    let (connection, _) = endpoint(move |_, _| error("InvalidSignatureException", signed)).await;
+    let refused = crate::scale(&place(connection), 3, &run().0).await.unwrap_err();
+    assert!(matches!(refused, OpsError::Credentials { .. }), "{refused}");
+    let words = format!("{refused} {refused:?}");
+    assert!(words.contains("does not match") && !words.contains("hunter2"), "{words}");
     let nobody = crate::Connection::local("http://127.0.0.1:1", "a", "b", "local");
     let refused = crate::scale(&place(nobody), 3, &run().0).await.unwrap_err();
     assert!(matches!(&refused, OpsError::Unreachable { reason, .. } if reason.contains("refused")), "{refused}");

@@ -88,7 +88,9 @@ pub async fn why(place: &Place, question: Question) -> Result<Answer, OpsError> 
     let mut subject = subject_of(&snapshot, question);
     if subject.tasks.is_empty() && !is_wrong_now && place.event_log_group.is_some() {
         let (from, to) = period(place, &snapshot, question, source::wall()).await;
-        memory::recall(place, from, to).await.join(&mut snapshot);
+        let is_of_other = |task: &TaskView| matches!(question, Question::Release(asked) if asked != task.revision);
+        let is_meant = |task: &TaskView| is_failure(task) && !is_of_other(task);
+        memory::recall(place, from, to, is_meant).await.join(&mut snapshot);
         subject = subject_of(&snapshot, question);
     }
     let recorded = match subject.release {

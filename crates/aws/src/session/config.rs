@@ -28,7 +28,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ATTEMPT: Duration = Duration::from_secs(20);
 /// One call with all its tries.
 const OPERATION: Duration = Duration::from_mins(1);
-/// Throttling is ordinary on a busy account: more tries than the SDK's 3.
+/// Throttling is ordinary on a busy account: more tries than the SDK's 3. They are of the standard mode: the adaptive one would
+/// hold back the request that changes something because polls were throttled.
 const ATTEMPTS: u32 = 6;
 /// The longest pause between two tries.
 const MAX_BACKOFF: Duration = Duration::from_secs(8);

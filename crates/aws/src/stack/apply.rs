@@ -37,6 +37,8 @@ const OTHERS_WERE_EARLIER: [&str; 3] = ["OperationInProgressException", "ChangeS
 pub struct Applied {
     /// The stack's ARN.
     pub stack_id: String,
+    /// Its state, which is a whole one.
+    pub state: StackState,
     /// What was done.
     pub change: Change,
     /// What the stack tells; [`crate::Outputs::read`] reads it.
@@ -261,6 +263,7 @@ impl Work<'_> {
     fn applied(&self, stack: &StackView) -> Applied {
         Applied {
             stack_id: stack.id.clone(),
+            state: stack.state.clone(),
             change: self.change,
             outputs: stack.outputs.clone(),
             took: source::mono().since(self.began),

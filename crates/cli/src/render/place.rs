@@ -346,7 +346,7 @@ impl PlaceProgress {
             Progress::Done => self.done += 1,
             Progress::Started | Progress::Skipped => {}
         }
-        let of = if self.of < self.done { String::new() } else { format!(" of {}", self.of) };
+        let of = if self.of < self.done.max(1) { String::new() } else { format!(" of {}", self.of) };
         self.whole = format!("{doing} {}{of} · {}", self.done, resource.logical_id);
         // Elsewhere than on a terminal each quarter is news.
         let quarter = |done: usize| done * 4 / self.of.max(1);

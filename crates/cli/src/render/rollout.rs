@@ -49,6 +49,10 @@ pub(crate) fn success(report: &RolloutReport, printer: &mut Printer) -> io::Resu
 /// One sentence on a rollout that failed, and why it did.
 pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Printer) -> io::Result<()> {
     let cross = printer.paint(Tone::Bad, "✘");
+    if report.outcome == Outcome::Superseded {
+        let words = format!("{cross} r{} was overtaken after {}", report.to, span(report.ledger.total));
+        return printer.text(format!("{words}: somebody else changed the service before it was done"));
+    }
     let cause = report.cause.as_ref().map_or_else(String::new, |cause| format!(": {}", cause.sentence));
     let after = span(report.ledger.total);
     let was_noticed = report.tally.as_ref().is_some_and(|tally| 0 < tally.failed);
@@ -61,7 +65,6 @@ pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Print
         (Outcome::RolledBack, Some(from)) => format!("Rolled back; r{from} never stopped{tally}"),
         (Outcome::RolledBack, None) => format!("Rolled back{tally}"),
         (Outcome::FailedAndOldServes, _) => format!("Not rolled back; healthy tasks serve on{tally}"),
-        (Outcome::Superseded, _) => "Somebody else changed the service before it was done".to_owned(),
         _ => format!("No task is healthy{tally}"),
     };
     let again = if is_same { " once more" } else { "" };

@@ -26,6 +26,12 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// A value as one word of a shell.
+pub(crate) fn quoted(value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(&byte);
+    if value.bytes().all(is_plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+}
+
 /// Each of a list's items whose words are new, in order, and how often these words are in it.
 pub(crate) fn once<T>(items: &[T], words: impl Fn(&T) -> &str) -> Vec<(&T, usize)> {
     let mut told: Vec<(&T, usize)> = Vec::new();
@@ -64,6 +70,11 @@ mod tests {
             "(service x) registered 1 targets in (target-group gimmetime) (task c4e3eeecf99b)."
         );
         assert_eq!(shorten("tasks failed to start."), "tasks failed to start.");
+    }
+
+    #[test]
+    fn a_value_is_one_word_of_a_shell_whatever_is_in_it() {
+        assert_eq!((quoted("acme-prod").as_str(), quoted("it's a b").as_str()), ("acme-prod", r"'it'\''s a b'"));
     }
 
     #[test]

@@ -254,7 +254,8 @@ impl<'a> Reader<'a> {
         Some(line_of(self.source, self.table.get(key)?.span()?.start))
     }
 
-    /// Pairs of a name and a string, in the order of the file.
+    /// Pairs of a name and a string, in the order of the file. What is wrong with a value is told without it: it may be a
+    /// secret.
     pub(crate) fn pairs(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Vec<Pair> {
         let Some(table) = self.table(key, mistakes) else { return Vec::new() };
         let mut pairs = Vec::new();
@@ -265,7 +266,12 @@ impl<'a> Reader<'a> {
                     pairs.push(Pair { name: name.to_owned(), value: text.to_owned(), line });
                 }
                 None => {
-                    table.wrong(item.span(), name, &format!("expected a string, but found {}", kind(item)), mistakes);
+                    table.wrong(
+                        item.span(),
+                        name,
+                        &format!("expected a string, but found {}", item.type_name()),
+                        mistakes,
+                    );
                 }
             }
         }
@@ -276,7 +282,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn table(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<Reader<'a>> {
         let item = self.item(key)?;
         let Some(table) = item.as_table_like() else {
-            self.wrong(item.span(), key, &format!("expected a table, but found {}", kind(item)), mistakes);
+            self.wrong(item.span(), key, &format!("expected a table, but found {}", item.type_name()), mistakes);
             return None;
         };
         Some(self.inner(key, item, table))

@@ -280,4 +280,11 @@ fn a_secret_must_be_a_reference() {
     let words = mistakes("[service]\nsecrets = { KEY = \"hunter2\" }\n");
     assert!(words.contains("secret `KEY` must be a reference"), "{words}");
     assert!(!words.contains("hunter2"), "a secret must not reach a message: {words}");
+    for lines in
+        ["secrets = { PIN = 271828 }", "secrets = \"271828\"", "env = { PIN = 271828 }", "env = \"PIN=271828\""]
+    {
+        let words = mistakes(&format!("[service]\n{lines}\n"));
+        assert!(words.contains("gimmetime.toml:2: `service."), "{words}");
+        assert!(!words.contains("271828"), "a value may be a secret: {words}");
+    }
 }

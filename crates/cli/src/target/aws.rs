@@ -7,9 +7,9 @@ use gimmetime_aws::cost::price;
 use gimmetime_aws::stack::{Change, StackView, Wanted, find};
 use gimmetime_aws::template::{Template, TemplateError, template};
 use gimmetime_aws::{AwsError, Identity, LAYOUT, Outputs, PlaceSpec, Session, SessionSpec, Size};
-use gimmetime_ops::{FIRST_COUNT, Fargate, Launch, Place, Probe};
+use gimmetime_ops::{FIRST_COUNT, Fargate, Launch, Place};
 
-use super::PROBE_TIMEOUT;
+use super::probe;
 use crate::args::Common;
 use crate::exit::{Exit, Failure};
 use crate::release::ARCHITECTURE;
@@ -54,12 +54,7 @@ impl Cloud {
             endpoint: session.ops_connection(),
             poll: POLL,
             patience: common.timeout.unwrap_or(PATIENCE),
-            probe: Probe {
-                rate: settings.service.rollout.probe_rate,
-                timeout: PROBE_TIMEOUT,
-                judge_clock: true,
-                tail: PROBE_TAIL,
-            },
+            probe: probe(settings, PROBE_TAIL),
             tags: spec.tags(),
             launch: Launch::Fargate(Fargate {
                 region: session.region().to_owned(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use gimmetime_check::Url;
 use gimmetime_engine::{Endpoint, EngineError, Home, PlaceSpec, Presence};
-use gimmetime_ops::{Connection, Launch, Place, Probe, target_group};
+use gimmetime_ops::{Connection, Launch, Place, target_group};
 
-use super::{PATIENCE, PROBE_TIMEOUT};
+use super::{PATIENCE, probe};
 use crate::args::Common;
 use crate::exit::Failure;
 use crate::render::Printer;
@@ -100,12 +100,7 @@ pub(crate) async fn place(settings: &Settings, endpoint: Endpoint, common: &Comm
         endpoint: connection,
         poll: POLL,
         patience: common.timeout.unwrap_or(PATIENCE),
-        probe: Probe {
-            rate: settings.service.rollout.probe_rate,
-            timeout: PROBE_TIMEOUT,
-            judge_clock: true,
-            tail: PROBE_TAIL,
-        },
+        probe: probe(settings, PROBE_TAIL),
         launch: Launch::Local,
         tags: std::collections::BTreeMap::new(),
     };

@@ -7,7 +7,7 @@ mod publish;
 
 use std::time::Duration;
 
-use gimmetime_ops::{Place, Rollout, ServiceSpec, Size};
+use gimmetime_ops::{Place, Probe, Rollout, ServiceSpec, Size};
 
 use crate::args::Common;
 use crate::exit::Failure;
@@ -59,6 +59,11 @@ pub(crate) async fn reach(settings: &Settings, common: &Common, printer: &mut Pr
             aws::connect(settings, place, common, printer).await.map(Box::new).map(Reached::Aws)
         }
     }
+}
+
+/// The probe of every change, which goes on for `tail` after it.
+fn probe(settings: &Settings, tail: Duration) -> Probe {
+    Probe { rate: settings.service.rollout.probe_rate, timeout: PROBE_TIMEOUT, judge_clock: true, tail }
 }
 
 /// What runs, of an image in a repository: `localhost/NAME` here, the place's own on AWS.

@@ -12,6 +12,7 @@ use super::aws::Cloud;
 use super::{repository_name, repository_of};
 use crate::args::Smoke;
 use crate::exit::{Exit, Failure};
+use crate::follow::unless_interrupted;
 use crate::release::{ARCHITECTURE, Packed, build};
 use crate::render::Printer;
 use crate::settings::{ImageSource, Settings};
@@ -155,11 +156,15 @@ impl Cloud {
         let prepared = Prepared::of(&context.settings, source)?;
         prepared.try_first(&context.settings, smoke, printer).await?;
         let repository = repository_of(&context.common, &self.outputs);
-        let words = format!("pushing to {repository}");
+        let words = match &prepared {
+            Prepared::Built { .. } => format!("pushing to {repository}"),
+            Prepared::There(_) | Prepared::Elsewhere(_) => format!("looking for {source}"),
+        };
         printer.progress(&words, &words);
-        let published = prepared.publish(context, &self.session, &repository).await;
+        let publishing = prepared.publish(context, &self.session, &repository);
+        let published = unless_interrupted(publishing, "interrupted before anything was rolled out").await;
         printer.clear();
-        let published = published?;
+        let published = published??;
         self.launch_on(&published.architecture);
         Ok(published)
     }

@@ -57,7 +57,13 @@ pub(crate) async fn make<T>(
                     let report = join(context, place, printer).await?.ok_or_else(over)?;
                     return Ok(Changed::Other(Box::new(report)));
                 }
-                Choice::Wait => drop(join(context, place, printer).await?),
+                Choice::Wait => {
+                    let other = join(context, place, printer).await?;
+                    // Who no longer waits for its end, or went back from it, does not mean to begin after it.
+                    if let Some(report) = other.filter(is_left) {
+                        return Ok(Changed::Other(Box::new(report)));
+                    }
+                }
             },
             Followed::Ended(Err(error)) => return Err(error.into()),
             Followed::RollBack { to } => {
@@ -65,6 +71,11 @@ pub(crate) async fn make<T>(
             }
         }
     }
+}
+
+/// Whether the user left a rollout before its end, or turned back from it.
+fn is_left(report: &RolloutReport) -> bool {
+    report.outcome == Outcome::Detached || report.operation == Operation::Rollback
 }
 
 /// What was asked for runs; but requests that failed on the way are told by the exit code too, and if none got through, what
@@ -101,6 +112,15 @@ pub(crate) fn end(context: &Context, report: &RolloutReport, printer: &mut Print
             said(rollout::failure(report, context.common.verbose, printer))?;
             Ok(Exit::Failed)
         }
+    }
+}
+
+/// The exit code of an `up` that is done: what its check says, or what was lost on the way if that is worse.
+pub(crate) fn brought(report: &RolloutReport, checked: Exit) -> Exit {
+    match (undone(report, checked), lost(report)) {
+        (_, Exit::Unhealthy) => Exit::Unhealthy,
+        (Exit::Done, lost) => lost,
+        (checked, _) => checked,
     }
 }
 
@@ -198,5 +218,45 @@ async fn back(context: &Context, place: &Place, to: u32, printer: &mut Printer) 
     match Box::pin(to_its_end(context, follow, rollback(place, Some(to), &run), printer)).await? {
         Followed::Ended(report) => Ok(report?),
         Followed::RollBack { .. } => Err(Failure::unsure("interrupted; the way back goes on").hint("gimmetime status")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gimmetime_check::Tally;
+    use gimmetime_ops::Ledger;
+
+    use super::*;
+
+    #[test]
+    fn an_up_that_lost_requests_on_the_way_does_not_end_well_however_well_its_clock_is() {
+        let tally = |requests, failed| {
+            let mut tally = Tally::default();
+            (tally.requests, tally.failed) = (requests, failed);
+            tally
+        };
+        let report = |requests, failed| RolloutReport {
+            operation: Operation::Up,
+            from: Some(1),
+            to: 2,
+            count: 2,
+            ledger: Ledger::default(),
+            last: None,
+            tally: Some(tally(requests, failed)),
+            outcome: Outcome::Done,
+            cause: None,
+            waiting_for: None,
+            lost: None,
+        };
+        let table = [
+            ((10, 0), Exit::Done, Exit::Done),
+            ((10, 0), Exit::Failed, Exit::Failed),
+            ((10, 1), Exit::Done, Exit::Failed),
+            ((10, 10), Exit::Done, Exit::Unhealthy),
+            ((10, 10), Exit::Failed, Exit::Unhealthy),
+        ];
+        for ((requests, failed), checked, ends) in table {
+            assert_eq!(brought(&report(requests, failed), checked), ends, "{failed} of {requests}, {checked:?}");
+        }
     }
 }

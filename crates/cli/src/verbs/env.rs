@@ -8,6 +8,7 @@ use gimmetime_engine::Endpoint;
 use crate::args::Env;
 use crate::exit::{Exit, Failure};
 use crate::render::Printer;
+use crate::render::words::quoted;
 use crate::verbs::said;
 
 /// Variables that would send a call elsewhere, or sign it otherwise, if they were left.
@@ -90,10 +91,4 @@ fn spare_loopback(spared: &str) -> String {
     let mut hosts: Vec<&str> = given.collect();
     hosts.extend(LOOPBACK.into_iter().filter(|host| !spared.split(',').any(|given| given.trim() == *host)));
     hosts.join(",")
-}
-
-/// A value as one word of a shell.
-fn quoted(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(&byte);
-    if value.bytes().all(is_plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
 }

@@ -14,7 +14,7 @@ use crate::render::units::clock_time;
 use crate::render::words::plain;
 use crate::render::{Printer, Tone};
 use crate::target;
-use crate::verbs::{Context, said};
+use crate::verbs::{Context, heard};
 
 /// How often a follower looks whether there is still anybody to follow.
 const LOOK: Duration = Duration::from_secs(1);
@@ -57,9 +57,9 @@ fn runs(context: &Context) -> bool {
 fn show(line: &LogLine, printer: &mut Printer) -> Result<Exit, Failure> {
     if printer.is_json() {
         let object = json!({ "at": iso::format(line.at), "task": line.task, "id": line.id, "text": line.text });
-        return said(printer.data(object));
+        return heard(printer.data(object));
     }
     let short = line.task.get(..12).unwrap_or(&line.task);
     let head = printer.paint(Tone::Dim, format!("{} {short}", clock_time(line.at)));
-    said(printer.data(format!("{head}  {}", plain(&line.text))))
+    heard(printer.data(format!("{head}  {}", plain(&line.text))))
 }

@@ -70,17 +70,17 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
         Verb::Deploy(args) => Box::pin(deploy::deploy(&context, &args, printer)).await,
         Verb::Rollback(args) => Box::pin(deploy::rollback(&context, &args, printer)).await,
         Verb::Scale(args) => Box::pin(deploy::scale(&context, &args, printer)).await,
-        Verb::Releases => releases::run(&context, printer).await,
-        Verb::Status(args) => status::run(&context, &args, printer).await,
-        Verb::Logs(args) => logs::run(&context, &args, printer).await,
-        Verb::Why(args) => why::run(&context, &args, printer).await,
-        Verb::Plan(args) => Box::pin(plan::run(&context, &args, printer)).await,
+        Verb::Releases => looked(releases::run(&context, printer).await),
+        Verb::Status(args) => looked(status::run(&context, &args, printer).await),
+        Verb::Logs(args) => looked(logs::run(&context, &args, printer).await),
+        Verb::Why(args) => looked(why::run(&context, &args, printer).await),
+        Verb::Plan(args) => looked(Box::pin(plan::run(&context, &args, printer)).await),
         Verb::Down => Box::pin(down::run(&context, printer)).await,
         Verb::Template => template::run(&context, printer),
         Verb::Iam(args) => iam::run(&context, &args, printer),
-        Verb::Ls => Box::pin(ls::run(&context, printer)).await,
+        Verb::Ls => looked(Box::pin(ls::run(&context, printer)).await),
         Verb::Check(args) => Box::pin(check::run(&context, &args, printer)).await,
-        Verb::Image(image) => Box::pin(image::run(&context, &image, environment, printer)).await,
+        Verb::Image(image) => Box::pin(image::run(&context, &image, printer)).await,
         Verb::Env(args) => {
             let Reached::Local(local) = context.here("env")?.connect(printer).await? else {
                 unreachable!("a local target is reached locally")
@@ -136,8 +136,25 @@ impl Context {
     }
 }
 
-/// The end of something that was printed. Whoever read it and left has read enough: that is no failure.
+/// The end of a verb that changes nothing: where it fails it could not tell, whatever runs. Its 1 is a verdict.
+fn looked(ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    ended.map_err(|failure| match failure.exit {
+        Exit::Failed => Failure { exit: Exit::Unsure, ..failure },
+        _ => failure,
+    })
+}
+
+/// The end of something that was printed. Whoever read it and left has read enough: that is no failure, and it does not
+/// change how the command ends.
 pub(crate) fn said(printed: io::Result<()>) -> Result<Exit, Failure> {
+    match heard(printed) {
+        Err(left) if left.exit == Exit::Done => Ok(Exit::Done),
+        heard => heard,
+    }
+}
+
+/// The same for what has no end of its own: it ends, well, once nobody reads on.
+pub(crate) fn heard(printed: io::Result<()>) -> Result<Exit, Failure> {
     match printed {
         Ok(()) => Ok(Exit::Done),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -14,11 +14,14 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::args::Plan;
 use crate::exit::{Exit, Failure};
-use crate::follow::Told;
+use crate::follow::{Told, unless_interrupted};
 use crate::render::{Printer, place as render};
 use crate::settings::{AwsPlace, Settings};
 use crate::target::{self, Cloud, Prepared};
 use crate::verbs::{Context, said};
+
+/// How it stands when somebody interrupts a look.
+const INTERRUPTED: &str = "interrupted; nothing was changed";
 
 /// Plans, and ends with 0; with `--exit-code` 1 if anything is out of sync; 2 if `up` would be refused.
 pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -> Result<Exit, Failure> {
@@ -92,7 +95,7 @@ impl Outlook {
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
         printer.progress("looking at what is there", "looking at what is there");
-        let mut preflight = preflight(session, &aim.spec).await?;
+        let mut preflight = unless_interrupted(preflight(session, &aim.spec), INTERRUPTED).await??;
         if preflight.stack.as_ref().is_some_and(|stack| !stack.is_ours()) {
             return Ok(Self { preflight: Some(preflight), kind: Kind::Refused });
         }
@@ -107,7 +110,8 @@ impl Outlook {
         let plan = Box::pin(planned(context, session, &aim.wanted)).await?;
         preflight.findings.extend(kept(&plan, &aim.wanted));
         preflight.findings.sort();
-        let service = Self::of_service(context, settings, session, aim, &plan).await?;
+        let service = Self::of_service(context, settings, session, aim, &plan);
+        let service = unless_interrupted(service, INTERRUPTED).await??;
         Ok(Self {
             preflight: Some(preflight),
             kind: Kind::Later { plan: Box::new(plan), service, price: price(&aim.spec) },
@@ -230,7 +234,7 @@ async fn planned(context: &Context, session: &Session, wanted: &Wanted) -> Resul
         () = told.comes() => {
             canceller.cancel();
             drop(planning.await);
-            Err(Failure::unsure("interrupted; nothing was changed"))
+            Err(Failure::unsure(INTERRUPTED))
         }
     }
 }

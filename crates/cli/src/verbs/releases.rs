@@ -12,8 +12,7 @@ use crate::verbs::{Context, said};
 /// Lists them.
 pub(crate) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
     let reached = context.connect(printer).await?;
-    let mut releases = releases(reached.place()).await?;
-    releases.sort_by_key(|release| std::cmp::Reverse(release.number));
+    let releases = releases(reached.place()).await?;
     said(printer.json(&json!({ "releases": releases })))?;
     for release in &releases {
         let outcome = match release.outcome {

@@ -18,7 +18,7 @@ use crate::render::words::shorten;
 use crate::render::{Printer, Tone};
 use crate::target::Reached;
 use crate::traffic::{Meter, Traffic};
-use crate::verbs::{Context, check, said};
+use crate::verbs::{Context, check, heard, said};
 
 /// How often `--watch` looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ async fn watch(context: &Context, reached: &Reached, printer: &mut Printer) -> R
         };
         printer.begin_picture();
         exit = picture.show(context, reached, printer)?;
-        said(printer.end_picture())?;
+        heard(printer.end_picture())?;
         pause = look;
     }
 }

@@ -93,6 +93,21 @@ fn two_deploys_at_once_the_second_says_who_is_busy_attaches_or_waits() {
 }
 
 #[test]
+fn one_who_waits_for_another_may_leave_and_waits_no_longer_than_was_said() {
+    let held = Held::ready();
+    let _first = held.deploying();
+    held.place.settings(&task_settings("env = { GREETING = \"third\" }"));
+    let mut waiting = Background::start(&held.place, &["deploy", "--wait"]);
+    waiting.says("following deploy r2");
+    signal(waiting.child.id(), Signal::INT);
+    waiting.ended().ends(2).says("detached: the rollout of r2 goes on");
+    let given_up = held.place.run(&["deploy", "--wait", "--timeout", "1s"]);
+    given_up.ends(2).says("detached: the rollout of r2 goes on");
+    assert_eq!(held.place.json(&["releases"])["releases"].as_array().unwrap().len(), 2);
+    held.let_go();
+}
+
+#[test]
 fn an_interrupted_deploy_detaches_and_the_next_command_follows_it_to_its_end() {
     for interruption in [Signal::INT, Signal::TERM] {
         let held = Held::ready();
@@ -105,6 +120,16 @@ fn an_interrupted_deploy_detaches_and_the_next_command_follows_it_to_its_end() {
         again.ended().ends(0).says("r1 → r2");
         held.place.must(&["deploy"]).says("r2 runs this digest with these settings already");
     }
+}
+
+#[test]
+fn a_deploy_that_another_overtakes_says_so_and_not_that_it_failed() {
+    let held = Held::ready();
+    let first = held.deploying();
+    held.place.aws("ecs update-service --cluster gimmetime --service gimmetime --force-new-deployment");
+    let overtaken = first.ended();
+    overtaken.ends(1).says("✘ r2 was overtaken after").says("somebody else changed the service before it was done");
+    held.let_go();
 }
 
 #[test]
@@ -300,6 +325,22 @@ fn a_reader_that_leaves_early_is_no_failure() {
     BufReader::new(logs.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains("started"), "{line}");
     // The pipe is closed now: the next line has no reader.
+    let mut watch = Background::start(&place, &["status", "--watch"]);
+    drop(watch.child.stdout.take());
+    assert_eq!(watch.ended().code, Some(0));
     place.must(&["deploy", "--force"]);
     assert_eq!(logs.ended().code, Some(0));
+}
+
+#[test]
+fn how_a_command_ended_is_told_by_its_exit_code_though_nobody_reads_the_rest() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    place.serve_task("exit");
+    for args in [&["deploy"][..], &["deploy", "--output", "json"]] {
+        let mut deploy = Background::start(&place, args);
+        drop(deploy.child.stdout.take());
+        deploy.ended().ends(1);
+    }
 }

@@ -16,6 +16,29 @@ use serde_json::Value;
 /// How long anything may take before a test gives up on it. Far above what it takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What every place that has a `command` can do with it.
+macro_rules! runs_commands {
+    () => {
+        /// Runs a command to its end.
+        pub(crate) fn run(&self, args: &[&str]) -> Ran {
+            Ran::of(self.command(args).output().unwrap())
+        }
+
+        /// Runs a command that must end with 0, and returns what it says.
+        #[track_caller]
+        pub(crate) fn must(&self, args: &[&str]) -> Ran {
+            self.run(args).well(args)
+        }
+
+        /// Runs a command that must end with 0, and returns its JSON.
+        #[track_caller]
+        pub(crate) fn json(&self, args: &[&str]) -> Value {
+            self.must(&[args, &["--output", "json"]].concat()).json()
+        }
+    };
+}
+pub(crate) use runs_commands;
+
 /// A place of a test's own.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
@@ -79,25 +102,7 @@ impl Place {
         command
     }
 
-    /// Runs a command to its end.
-    pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().unwrap())
-    }
-
-    /// Runs a command that must end with 0, and returns what it says.
-    #[track_caller]
-    pub(crate) fn must(&self, args: &[&str]) -> Ran {
-        let ran = self.run(args);
-        assert_eq!(ran.code, Some(0), "gimmetime {}: {ran:#?}", args.join(" "));
-        ran
-    }
-
-    /// Runs a command that must end with 0, and returns its JSON.
-    #[track_caller]
-    pub(crate) fn json(&self, args: &[&str]) -> Value {
-        let ran = self.must(&[args, &["--output", "json"]].concat());
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:#?}"))
-    }
+    runs_commands!();
 
     /// Starts a command and leaves it running.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
@@ -169,6 +174,19 @@ impl Ran {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Ended with 0; a failure shows what was asked for.
+    #[track_caller]
+    pub(crate) fn well(self, args: &[&str]) -> Self {
+        assert_eq!(self.code, Some(0), "gimmetime {}: {self:#?}", args.join(" "));
+        self
+    }
+
+    /// What it said, as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
     /// Both streams hold or lack words; a failure shows all of it.

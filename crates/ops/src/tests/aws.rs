@@ -268,7 +268,8 @@ async fn without_credentials_nothing_is_asked_and_that_is_said() {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(NoLogin))
         .build();
-    let refused = crate::scale(&place(crate::Connection::aws(&config)), 3, &run().0).await.unwrap_err();
+    let refused =
+        crate::scale(&place(crate::Connection::from_config(&config, "nobody")), 3, &run().0).await.unwrap_err();
     assert!(matches!(&refused, OpsError::Credentials { message, .. } if message.contains("refresh")), "{refused}");
 }
 
@@ -363,4 +364,33 @@ async fn a_service_on_its_way_out_is_waited_for_until_it_is_gone() {
     crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
     let report = crate::delete(&place, Releases::Keep, &run().0).await.unwrap();
     assert_eq!((report.service, report.tasks, report.left, report.is_draining), (true, 2, 0, false));
+}
+
+#[tokio::test]
+async fn a_task_that_is_told_to_stop_between_two_lists_is_seen_once() {
+    let mut is_leaving = false;
+    let (place, asked, _) = twisted(Fate::Works, move |play, operation, body| {
+        let body_of: Value = serde_json::from_str(body).unwrap_or_default();
+        let id = |n: u64| format!("{ARN}task/web/{:016x}{n:016x}", 1);
+        match (operation, body_of["desiredStatus"] == "STOPPED", body_of["nextToken"].as_str()) {
+            ("listtasks", false, None) => ok(&json!({"taskArns": [id(0)], "nextToken": "more"})),
+            ("listtasks", false, Some(_)) => {
+                // It is told to stop right after it was listed.
+                is_leaving = true;
+                ok(&json!({"taskArns": [id(1)]}))
+            }
+            ("listtasks", true, _) if is_leaving => ok(&json!({"taskArns": [id(1)]})),
+            ("listtasks", true, _) => ok(&json!({"taskArns": []})),
+            _ => play.answer(operation, body),
+        }
+    })
+    .await;
+    crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    let seen = crate::status(&place, &Clocks::new()).await.unwrap();
+    assert_eq!(seen.tasks.len(), 2, "{:#?}", seen.tasks);
+    // Those that shall run are listed to the end before those that shall not: none can be missed on its way.
+    let asked = asked.lock().unwrap();
+    let lists: Vec<bool> =
+        asked.iter().filter(|(name, _)| name == "listtasks").map(|(_, body)| body.contains("STOPPED")).collect();
+    assert!(lists.chunks(3).all(|look| look == [false, false, true]), "{lists:?}");
 }

@@ -159,7 +159,7 @@ async fn a_release_can_be_mended_while_its_number_of_tasks_changes() {
     let left = json!([{"key": "gimmetime:operation", "value": format!("who=bob since={since} what=scale_1:2")}]);
     retag(play.lock().unwrap().service.as_mut().unwrap(), &left);
     play.lock().unwrap().running = Some(1);
-    assert!(crate::in_progress(&place).await.unwrap().is_some_and(|busy| busy.who == "bob"));
+    assert_eq!(crate::status(&place, &Clocks::new()).await.unwrap().deployment.unwrap().who, "bob");
     assert_eq!(deploy(&place, "bb").await.outcome, Outcome::Done);
 }
 

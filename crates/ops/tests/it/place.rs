@@ -1,5 +1,8 @@
 //! A place on the emulator, of a test's own: cluster, balancer, target group, log groups, and an image. Removed at the end.
 
+#[path = "../../src/testing/spec.rs"]
+mod spec;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -75,25 +78,8 @@ impl Made {
 
     /// What runs: the image of `task.c` with these variables.
     pub(crate) fn spec(&self, env: &[(&str, &str)]) -> ServiceSpec {
-        ServiceSpec {
-            image: self.image.clone(),
-            declared_image: self.image.clone(),
-            version: "1".to_owned(),
-            port: 8080,
-            health: "/live".to_owned(),
-            command: Vec::new(),
-            env: env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            secrets: BTreeMap::new(),
-            size: Size { cpu: 256, memory: 512 },
-            rollout: Rollout {
-                min_healthy_percent: 100,
-                max_percent: 200,
-                failures: Some(2),
-                stop_timeout: Duration::from_secs(5),
-            },
-            count: Some(2),
-            git: None,
-        }
+        let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        ServiceSpec { env, ..spec::spec_of(&self.image) }
     }
 
     /// Writes these events into the place's memory, as the event bus does.
@@ -150,7 +136,7 @@ fn place(name: &str, made: &Value) -> Place {
         event_log_group: Some(format!("/aws/events/gimmetime/{name}")),
         url: format!("http://{}/now", text("dns")).parse().unwrap(),
         connect_to: Some(endpoint.trim_start_matches("http://").parse().unwrap()),
-        endpoint: Connection::aws(&config),
+        endpoint: Connection::from_config(&config, &endpoint),
         poll: Duration::from_millis(200),
         patience: PATIENCE,
         probe: Probe {

@@ -315,15 +315,18 @@ fn a_token_that_expires_is_renewed_once_for_each_request() {
 fn a_new_token_that_is_refused_too_ends_the_push() {
     let registry = bearer();
     let challenge = format!("Bearer realm=\"http://{}/token\"", registry.address);
-    let refusal = Response::new(401).with("WWW-Authenticate", &challenge);
+    ends_at_the_manifest(&registry, &challenge, 2);
+}
+
+/// Refuses each manifest by this challenge: the push tries it so often, and names the stage.
+#[track_caller]
+fn ends_at_the_manifest(registry: &FaultRegistry, challenge: &str, tries: usize) {
+    let refusal = Response::new(401).with("WWW-Authenticate", challenge);
     registry.fault(Fault::at("PUT", "/manifests/", Act::Answer(refusal)).always());
-    let pushed = push_with(&registry, access_as("me", "hunter2"));
-    assert!(
-        matches!(pushed.error(), RegistryError::Unauthorized { stage: Stage::PutManifest, .. }),
-        "{:?}",
-        pushed.error()
-    );
-    assert_eq!(registry.count("PUT", "/manifests/"), 2);
+    let pushed = push_with(registry, access_as("me", "hunter2"));
+    let error = pushed.error();
+    assert!(matches!(error, RegistryError::Unauthorized { stage: Stage::PutManifest, .. }), "{error:?}");
+    assert_eq!(registry.count("PUT", "/manifests/"), tries);
 }
 
 // === rights ===
@@ -352,16 +355,7 @@ fn a_push_that_is_denied_names_what_is_missing_and_is_not_repeated() {
 
 #[test]
 fn a_401_for_the_manifest_alone_names_the_stage() {
-    let registry = basic();
-    let refusal = Response::new(401).with("WWW-Authenticate", "Basic realm=\"x\"");
-    registry.fault(Fault::at("PUT", "/manifests/", Act::Answer(refusal)).always());
-    let pushed = push_with(&registry, access_as("me", "hunter2"));
-    assert!(
-        matches!(pushed.error(), RegistryError::Unauthorized { stage: Stage::PutManifest, .. }),
-        "{:?}",
-        pushed.error()
-    );
-    assert_eq!(registry.count("PUT", "/manifests/"), 1);
+    ends_at_the_manifest(&basic(), "Basic realm=\"x\"", 1);
 }
 
 #[test]

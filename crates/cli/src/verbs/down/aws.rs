@@ -27,8 +27,10 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     stack.as_ref().map_or(Ok(()), target::must_be_ours)?;
     let before = inventory(&session, name).await?;
     if stack.is_none() && before.left.is_empty() {
-        said(printer.json(&json!({ "name": name, "removed": false, "left": [], "kept": items(&before.kept) })))?;
-        return said(printer.text(format!("nothing to delete: `{name}` is not up · {}", left(&before))));
+        let (kept, unsure) = (items(&before.kept), &before.unsure);
+        said(printer.json(&json!({ "name": name, "removed": false, "left": [], "kept": kept, "unsure": unsure })))?;
+        said(printer.text(format!("nothing to delete: `{name}` is not up · {}", left(&before))))?;
+        return Ok(proved(&before, printer));
     }
     refuse_protected(context, place, stack.as_ref())?;
     let (held, traffic) = tokio::join!(contents(&session, name), traffic(&session, stack.as_ref()));
@@ -36,6 +38,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     agree(context, held, stack.as_ref(), traffic.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
     if 0 < deleted.left || deleted.is_draining {
+        said(printer.json(&json!({ "name": name, "removed": false, "action": "detached", "service": deleted })))?;
         printer
             .note(format!("detached: the service is on its way out, {} left", counted(deleted.left as usize, "task")));
         printer.note("  go on with it: gimmetime down");
@@ -49,6 +52,8 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     let destroyed = match Box::pin(follow.until_end(destroy(&session, name, &run), |_| {}, printer)).await?? {
         Ended::Done(destroyed) => destroyed,
         Ended::Detached { state } => {
+            let goes_on = json!({ "name": name, "removed": false, "action": "detached", "state": state.to_string() });
+            said(printer.json(&goes_on))?;
             printer.note(format!("detached: the stack `{name}` is {state}, and goes on"));
             printer.note("  go on with it: gimmetime down");
             return Ok(Exit::Unsure);
@@ -61,16 +66,21 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     for Item { kind, id } in &after.left {
         said(printer.text(format!("  left   {kind}  {id}")))?;
     }
-    for unsure in &after.unsure {
+    Ok(proved(&after, printer))
+}
+
+/// Says where nobody could look, and gives the exit code of what is left.
+fn proved(inventory: &Inventory, printer: &mut Printer) -> Exit {
+    for unsure in &inventory.unsure {
         printer.note(format!("could not look: {unsure}"));
     }
-    Ok(if !after.left.is_empty() {
-        Exit::Failed
-    } else if after.unsure.is_empty() {
+    if inventory.is_proof_of_absence() {
         Exit::Done
-    } else {
+    } else if inventory.left.is_empty() {
         Exit::Unsure
-    })
+    } else {
+        Exit::Failed
+    }
 }
 
 /// Protection is lifted on purpose, in the settings and by `up`: never by the verb that deletes.
@@ -156,7 +166,7 @@ fn done(deleted: &DeleteReport, destroyed: &Destroyed, held: Contents, printer: 
 
 /// `left: 0 resources, $0.00/h · kept on purpose: 2 service-linked roles`
 fn left(inventory: &Inventory) -> String {
-    let costs = if inventory.left.is_empty() { format!(", {}", money::hourly(0.0)) } else { String::new() };
+    let costs = if inventory.is_proof_of_absence() { format!(", {}", money::hourly(0.0)) } else { String::new() };
     let mut kept: Vec<(&str, usize)> = Vec::new();
     for item in &inventory.kept {
         match kept.iter_mut().find(|(kind, _)| *kind == item.kind) {

@@ -16,11 +16,10 @@ use gimmetime_clock::iso;
 use gimmetime_image::{Digest, Entry, Layout, Program, Reference, annotation, sbom};
 use gimmetime_registry::{Access, Provider, RegistryError};
 use serde_json::{Value, json};
-use tokio::signal::unix::SignalKind;
 
 use crate::embedded;
 use crate::exit::{Exit, Failure};
-use crate::follow::listen;
+use crate::follow::unless_interrupted;
 use crate::release::{not_packed, spec, store_failed};
 use crate::render::Printer;
 use crate::settings::{Environment, ImageSource, Settings};
@@ -30,17 +29,12 @@ use crate::verbs::Context;
 use args::Image;
 
 /// One of the verbs below `image`.
-pub(crate) async fn run(
-    context: &Context,
-    image: &Image,
-    environment: &Environment,
-    printer: &mut Printer,
-) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, image: &Image, printer: &mut Printer) -> Result<Exit, Failure> {
     match image {
         Image::Build(args) => build::run(args, &context.settings, printer),
         Image::Ls => list::run(&context.settings, printer),
-        Image::Push(args) => push::run(args, context, environment, printer).await,
-        Image::Verify(args) => verify::run(args, context, environment, printer).await,
+        Image::Push(args) => push::run(args, context, printer).await,
+        Image::Verify(args) => verify::run(args, context, printer).await,
         Image::Save(args) => save::run(args, &context.settings, printer),
     }
 }
@@ -117,31 +111,14 @@ impl Chosen {
 /// Starts a program once, before it is pushed.
 pub(crate) async fn try_first(program: &Program, settings: &Settings) -> Result<Passed, Failure> {
     let home = home(settings);
-    match until_interrupted(smoke(program, &settings.service, home.folder())).await? {
-        Ended::Done(tried) => tried.map_err(|failure| failure.hint("--no-smoke pushes it all the same")),
-        Ended::Interrupted => Err(Failure::unsure("interrupted before anything was pushed")),
-    }
+    let trial = smoke(program, &settings.service, home.folder());
+    let tried = unless_interrupted(trial, "interrupted before anything was pushed").await?;
+    tried.map_err(|failure| failure.hint("--no-smoke pushes it all the same"))
 }
 
 /// Why a file could not be written.
 fn not_written(file: &Path, error: &std::io::Error) -> Failure {
     Failure::failed(format!("could not write {}: {error}", file.display()))
-}
-
-/// How something that may be interrupted ended.
-enum Ended<T> {
-    Done(T),
-    Interrupted,
-}
-
-/// Waits for `work`, or for Ctrl-C or SIGTERM; then `work` is dropped.
-async fn until_interrupted<T>(work: impl Future<Output = T>) -> Result<Ended<T>, Failure> {
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        done = work => Ended::Done(done),
-        _ = interrupt.recv() => Ended::Interrupted,
-        _ = terminate.recv() => Ended::Interrupted,
-    })
 }
 
 /// A failure of a registry, as a failure of the command, which ends with `exit` unless the usage was wrong. The last line

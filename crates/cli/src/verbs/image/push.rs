@@ -12,13 +12,14 @@ use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::args::Push;
-use super::{Chosen, Ended, choose, ecr, reach, registry_failed, try_first, until_interrupted};
+use super::{Chosen, choose, reach, registry_failed, try_first};
 use crate::exit::{Exit, Failure};
+use crate::follow::unless_interrupted;
 use crate::release::store_failed;
 use crate::render::progress::short;
 use crate::render::units::{bytes, counted, span};
 use crate::render::{Printer, Tone};
-use crate::settings::{Environment, Settings};
+use crate::settings::Settings;
 use crate::smoke::Passed;
 use crate::verbs::{Context, said};
 
@@ -26,15 +27,9 @@ use crate::verbs::{Context, said};
 const SBOM_TYPE: &str = "application/vnd.cyclonedx+json";
 
 /// Pushes, and prints the receipt.
-pub(super) async fn run(
-    args: &Push,
-    context: &Context,
-    environment: &Environment,
-    printer: &mut Printer,
-) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &Push, context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
     let settings = &context.settings;
-    let provider = ecr::provider(&args.reference.host, context);
-    let access = reach::access(&args.reach, &args.reference, environment, provider)?;
+    let access = reach::typed(&args.reach, &args.reference, context)?;
     let chosen = choose(args.path.as_deref(), settings)?;
     let interrupt = access.interrupt.clone();
     let order = Arc::new(Order::of(args, &chosen, access)?);
@@ -85,14 +80,11 @@ impl Order {
     /// is done, that the registry cannot be reached or does not accept the credentials.
     async fn is_there(self: Arc<Self>) -> Result<bool, Failure> {
         let look = in_background(move || self.registry.head(&|_| {}));
-        match until_interrupted(look).await? {
-            Ended::Done(found) => match found? {
-                Ok(found) => Ok(found.is_some()),
-                // Those who may push need not be allowed to look.
-                Err(RegistryError::Denied { .. } | RegistryError::RepositoryMissing { .. }) => Ok(false),
-                Err(error) => Err(registry_failed(&error, Exit::Failed)),
-            },
-            Ended::Interrupted => Err(Failure::unsure("interrupted before anything was pushed")),
+        match unless_interrupted(look, "interrupted before anything was pushed").await?? {
+            Ok(found) => Ok(found.is_some()),
+            // Those who may push need not be allowed to look.
+            Err(RegistryError::Denied { .. } | RegistryError::RepositoryMissing { .. }) => Ok(false),
+            Err(error) => Err(registry_failed(&error, Exit::Failed)),
         }
     }
 
@@ -105,13 +97,9 @@ impl Order {
             self.registry.push(&self.image, &self.tags, self.attached.as_ref(), &tell)
         });
         let watched = async { tokio::join!(push, watch(events, printer)).0 };
-        match until_interrupted(watched).await? {
-            Ended::Done(receipt) => receipt?.map_err(|error| registry_failed(&error, Exit::Failed)),
-            Ended::Interrupted => {
-                interrupt.raise();
-                Err(Failure::unsure("interrupted; the same command goes on with what is there"))
-            }
-        }
+        let left = "interrupted; the same command goes on with what is there";
+        let receipt = unless_interrupted(watched, left).await.inspect_err(|_| interrupt.raise())??;
+        receipt.map_err(|error| registry_failed(&error, Exit::Failed))
     }
 }
 

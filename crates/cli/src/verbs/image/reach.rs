@@ -6,11 +6,18 @@ use gimmetime_image::Reference;
 use gimmetime_registry::{Access, Credential, Credentials, Places, Plain, Provider, Secret};
 
 use super::args::Reach;
+use super::ecr;
 use crate::exit::Failure;
 use crate::settings::{Environment, RegistryEnvironment};
+use crate::verbs::Context;
 
 /// Longest password that is read.
 const MAX_PASSWORD: u64 = 64 << 10;
+
+/// How the registry of `reference` is reached as it was typed; AWS gives the password of its own ones.
+pub(super) fn typed(reach: &Reach, reference: &Reference, context: &Context) -> Result<Access, Failure> {
+    access(reach, reference, &context.environment, ecr::provider(&reference.host, context))
+}
 
 /// How the registry of `reference` is reached; `provider` knows that registry, if anybody does.
 pub(super) fn access(

@@ -5,35 +5,26 @@ use gimmetime_registry::{Difference, Registry, Verification};
 use serde_json::{Value, json};
 
 use super::args::Verify;
-use super::{Ended, choose, ecr, reach, registry_failed, until_interrupted};
+use super::{choose, reach, registry_failed};
 use crate::exit::{Exit, Failure};
+use crate::follow::unless_interrupted;
 use crate::release::{not_packed, spec, store_failed};
 use crate::render::progress::short;
 use crate::render::{Printer, Tone};
-use crate::settings::{Environment, ImageSource, Settings};
+use crate::settings::{ImageSource, Settings};
 use crate::verbs::{Context, said};
 
 /// Compares: 0 the same, 1 different, 2 could not tell.
-pub(super) async fn run(
-    args: &Verify,
-    context: &Context,
-    environment: &Environment,
-    printer: &mut Printer,
-) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &Verify, context: &Context, printer: &mut Printer) -> Result<Exit, Failure> {
     let settings = &context.settings;
-    let provider = ecr::provider(&args.reference.host, context);
-    let access = reach::access(&args.reach, &args.reference, environment, provider)?;
+    let access = reach::typed(&args.reach, &args.reference, context)?;
     let source = args.path.as_deref().map_or_else(|| settings.service.image.clone(), ImageSource::parse);
     let image = image(args.path.as_deref(), &source, settings)?;
     let digest = image.digest().clone();
     let reference = args.reference.clone();
     let compare = tokio::task::spawn_blocking(move || Registry::open(&reference, access)?.verify(&image, &|_| {}));
-    let compared = match until_interrupted(compare).await? {
-        Ended::Done(compared) => {
-            compared.map_err(|error| Failure::unsure(format!("the comparison ended early: {error}")))?
-        }
-        Ended::Interrupted => return Err(Failure::unsure("interrupted before it could tell")),
-    };
+    let compared = unless_interrupted(compare, "interrupted before it could tell").await?;
+    let compared = compared.map_err(|error| Failure::unsure(format!("the comparison ended early: {error}")))?;
     match compared.map_err(|error| registry_failed(&error, Exit::Unsure))? {
         Verification::Same => {
             said(printer.json(&told("same", digest.as_str(), digest.as_str(), None)))?;

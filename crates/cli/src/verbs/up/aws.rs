@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{changes_json, clock, examine, named, serving, success_info, tell_changes, tell_other_image};
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
-use crate::follow::Told;
+use crate::follow::{Told, unless_interrupted};
 use crate::follow_place::PlaceFollow;
 use crate::render::units::span;
 use crate::render::{Printer, Tone, rollout};
@@ -57,7 +57,7 @@ pub(super) async fn run(
     };
     // On a terminal Ctrl-C was answered: keep waiting.
     if !printer.can_ask() && told.has_come().await {
-        return detached(settings, &StackState::CreateComplete, printer);
+        return detached(settings, &applied.state, printer);
     }
     let outputs = target::outputs(&settings.name, &applied.outputs)?;
     let mut cloud = Cloud::new(settings, &context.common, session, aim.spec, outputs)?;
@@ -144,11 +144,18 @@ async fn apply(
             Ended::Detached { state } => return Ok(Ended::Detached { state }),
         };
         repository.send_replace(Repository::There);
-        let published = match published {
-            Some(published) => published?,
-            None => publishing.await?,
+        let published = async {
+            match published {
+                Some(published) => published,
+                None => publishing.await,
+            }
         };
-        Ok::<_, Failure>(Ended::Done((applied, published)))
+        tokio::select! {
+            biased;
+            // With `--detach` it is the rollout that is left.
+            () = run.cancel.cancelled(), if !context.common.detach => Ok(Ended::Detached { state: applied.state }),
+            published = published => Ok::<_, Failure>(Ended::Done((applied, published?))),
+        }
     };
     let heard = |event: &PlaceEvent| {
         if matches!(event, PlaceEvent::Resource(resource) if resource.is_ready(REPOSITORY)) {
@@ -193,7 +200,9 @@ async fn serve(
         Changed::Own(up) => up,
         Changed::Other(rollout) => UpReport { action: UpAction::Unchanged, changes: Vec::new(), rollout: *rollout },
     };
-    let checked = examine_named(context, settings, made, &up, printer).await;
+    let checking = examine_named(context, settings, made, &up, printer);
+    let checked = unless_interrupted(checking, "interrupted before it was checked; what was made serves").await;
+    let checked = checked.map_err(|left| left.hint("gimmetime check"))?;
     said(printer.json(&as_json(settings, made, &up, checked.as_ref())))?;
     if up.rollout.outcome != Outcome::Done {
         return change::end(context, &up.rollout, printer);
@@ -213,7 +222,7 @@ async fn serve(
     tell_other_image(running.as_ref(), packed, printer)?;
     tell_changes(&up, printer)?;
     success_info(settings, &cloud.place, printer)?;
-    Ok(change::undone(&up.rollout, exit))
+    Ok(change::brought(&up.rollout, exit))
 }
 
 /// What the service says of its clocks. The name of a balancer that was just made is not known everywhere at once.

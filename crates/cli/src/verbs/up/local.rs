@@ -125,7 +125,7 @@ async fn serve(
     tell_other_image(running.as_ref(), &packed, printer)?;
     tell_changes(&up, printer)?;
     success_info(settings, &local.place, printer)?;
-    Ok(change::undone(&up.rollout, exit))
+    Ok(change::brought(&up.rollout, exit))
 }
 
 fn as_json(

@@ -95,8 +95,10 @@ fn tell_changes(up: &UpReport, printer: &mut Printer) -> Result<Exit, Failure> {
     for change in &up.changes {
         said(printer.text(format!("  changed  {}: {}", change.setting, change.words)))?;
     }
-    match (&up.action, up.rollout.tally.as_ref()) {
-        (UpAction::Changed, Some(tally)) => said(printer.text(format!("  probed   {}", rollout::probe(tally)))),
+    match up.rollout.tally.as_ref() {
+        Some(tally) if up.action == UpAction::Changed || 0 < tally.failed => {
+            said(printer.text(format!("  probed   {}", rollout::probe(tally))))
+        }
         _ => Ok(Exit::Done),
     }
 }

@@ -1,12 +1,13 @@
 //! What goes wrong on the way to AWS: said at once, in words that tell what to do, with nothing made.
 
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 
 use super::place::{ACCOUNT, Cloud, REGION, emulator};
-use crate::place::{Place, Ran, signal};
+use crate::place::{Place, Ran, eventually, signal};
 
 impl Cloud {
     /// What a command of the program with other variables does.
@@ -59,6 +60,7 @@ fn no_terminal_never_means_yes() {
     let cloud = Cloud::new();
     let ran = cloud.run(&["up"]);
     ran.ends(2).says("nobody can be asked here").says("hint: pass --yes").says("26 to create");
+    assert!(!cloud.folder().join("state").exists(), "nothing is kept on this machine");
     assert_eq!(cloud.inventory(), Vec::<String>::new());
 }
 
@@ -208,6 +210,40 @@ fn two_who_deploy_at_once_learn_of_each_other_and_an_interrupted_up_goes_on() {
     cloud.run(&["deploy", "--attach"]).ends(1).says("following deploy r2 by ").says("Rolled back").says(" 0 failed");
     Ran::of(first.wait_with_output().unwrap()).ends(1).says("Rolled back").says(" 0 failed");
     cloud.must(&["deploy", "--wait"]).says("r1 → r3").says(" 0 failed");
+}
+
+#[test]
+fn an_interrupt_ends_a_push_that_hangs_and_nothing_is_rolled_out() {
+    let cloud = Cloud::new();
+    cloud.must(&["up", "--yes"]);
+    cloud.settings("", "env = { LOG = \"info\" }");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let there = silent.local_addr().unwrap();
+    let where_to = ["--target", "production", "--connect-to", &emulator(), "--registry", &format!("{there}/time")];
+    for (verb, words) in
+        [(&["deploy"][..], "interrupted before anything was"), (&["up", "--yes"], "detached: the stack")]
+    {
+        let mut command = cloud.bare(&[verb, &where_to].concat());
+        let pushing = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let held = eventually("it asks the registry", || silent.accept().ok());
+        signal(pushing.id(), Signal::INT);
+        Ran::of(pushing.wait_with_output().unwrap()).ends(2).says(words);
+        drop(held);
+    }
+    assert_eq!(cloud.json(&["releases"])["releases"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_a_balancers_name() {
+    let cloud = Cloud::new();
+    let registry = format!("{}/{}", emulator(), cloud.name);
+    let mut command = cloud.bare(&["up", "--yes", "--target", "production", "--registry", &registry]);
+    let mut up = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    said(&mut up, "waiting for the balancer's name");
+    signal(up.id(), Signal::INT);
+    Ran::of(up.wait_with_output().unwrap()).ends(2).says("interrupted before it was checked").says("gimmetime check");
+    cloud.must(&["check"]).says("OK");
 }
 
 /// A command that runs; what it says on standard error can be read while it does.

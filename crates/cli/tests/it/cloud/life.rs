@@ -83,7 +83,8 @@ fn deployed(cloud: &Cloud) {
     let repository = format!("{}/{}", emulator(), cloud.name);
     let tag = format!("{}-{}", env!("CARGO_PKG_VERSION"), &digest["sha256:".len()..][..12]);
     for image in [digest.clone(), format!("{repository}@{digest}"), format!("{repository}:{tag}")] {
-        cloud.must(&["deploy", &image]).says("r2 runs this digest with these settings already");
+        let deploy = cloud.must(&["deploy", &image]);
+        deploy.says(&format!("looking for {image}")).says("r2 runs this digest with these settings already");
     }
     cloud.run(&["deploy", &format!("{repository}:latest")]).ends(1).says("there is no image").says(":latest");
     // What was deployed by hand is not undone by `up`.

@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod changes;
+mod denied;
 mod life;
 pub(crate) mod place;
 mod traffic;

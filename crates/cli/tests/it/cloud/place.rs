@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 use crate::aws::venv;
-use crate::place::{Place, Ran};
+use crate::place::{Place, Ran, runs_commands};
 
 /// Variables by which the user's own account could be meant.
 const CLEARED: [&str; 7] = [
@@ -97,25 +97,7 @@ impl Cloud {
         command
     }
 
-    /// Runs a command to its end.
-    pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().unwrap())
-    }
-
-    /// Runs a command that must end with 0.
-    #[track_caller]
-    pub(crate) fn must(&self, args: &[&str]) -> Ran {
-        let ran = self.run(args);
-        assert_eq!(ran.code, Some(0), "gimmetime {}: {ran:#?}", args.join(" "));
-        ran
-    }
-
-    /// Runs a command that must end with 0, and returns its JSON.
-    #[track_caller]
-    pub(crate) fn json(&self, args: &[&str]) -> Value {
-        let ran = self.must(&[args, &["--output", "json"]].concat());
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:#?}"))
-    }
+    runs_commands!();
 
     /// What the account holds of this place, as boto3 sees it.
     #[track_caller]
