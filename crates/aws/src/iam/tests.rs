@@ -123,6 +123,36 @@ fn the_roles_of_aws_services_that_a_place_needs_may_be_made_and_no_others() {
 }
 
 #[test]
+fn what_is_made_with_labels_may_be_given_them() {
+    // AWS asks for both rights when something is made with tags, on the same resource.
+    let tagged = [
+        ("cloudformation:CreateChangeSet", "cloudformation:TagResource", Level::Read),
+        ("ecs:RegisterTaskDefinition", "ecs:TagResource", Level::Deploy),
+        ("cloudformation:CreateStack", "cloudformation:TagResource", Level::Up),
+        ("ec2:CreateVpc", "ec2:CreateTags", Level::Up),
+        ("ecr:CreateRepository", "ecr:TagResource", Level::Up),
+        ("ecs:CreateCluster", "ecs:TagResource", Level::Up),
+        ("ecs:CreateService", "ecs:TagResource", Level::Up),
+        ("elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:AddTags", Level::Up),
+        ("events:PutRule", "events:TagResource", Level::Up),
+        ("iam:CreateRole", "iam:TagRole", Level::Up),
+        ("logs:CreateLogGroup", "logs:TagResource", Level::Up),
+    ];
+    for (create, tag, level) in tagged {
+        let statements = statements(level, &scope());
+        let on = |action: &str| -> BTreeSet<String> {
+            let with = statements.iter().filter(|statement| statement.action.contains(&action));
+            with.flat_map(|statement| statement.resource.clone()).collect()
+        };
+        // A service's deployments and revisions are in its statement too, and have no tags; releases have no name yet.
+        let is_tagged = |arn: &&String| !arn.contains("service-") && *arn != "*";
+        let missing: Vec<String> =
+            on(create).iter().filter(is_tagged).filter(|arn| !on(tag).contains(*arn)).cloned().collect();
+        assert!(missing.is_empty() && !on(tag).is_empty(), "{tag} beside {create} on {missing:?}");
+    }
+}
+
+#[test]
 fn nothing_of_another_place_can_be_removed() {
     for statement in statements(Level::Up, &scope()) {
         // A policy of CloudWatch Logs has no ARN; the tag is a condition; a repository's name is the place's.

@@ -67,7 +67,10 @@ fn network(spec: &PlaceSpec, wiring: &Wiring, values: &Values) -> Vec<String> {
     if mode == Made::Endpoints {
         texts.push(fill(include_str!("fragments/network/endpoints.yaml"), values));
         let of = |(id, service): (&str, &str)| {
+            // In China some services bear other names, these of the registry among them.
+            let prefix = if spec.region.starts_with("cn-") && service.starts_with("ecr.") { "cn." } else { "" };
             let values = values.clone().yaml("endpoint-id", id).yaml("endpoint-service", service);
+            let values = values.yaml("endpoint-prefix", prefix);
             let values = values.text("endpoint-name", &format!("{}-{service}", spec.name));
             fill(include_str!("fragments/network/endpoint.yaml"), &values)
         };

@@ -71,6 +71,20 @@ fn parts_that_are_off_are_not_in_the_text() {
 }
 
 #[test]
+fn in_china_the_registry_is_reached_by_endpoints_of_other_names() {
+    let names = |region: &str| {
+        let spec = PlaceSpec { region: region.to_owned(), network: made(Made::Endpoints, 2), ..default_place() };
+        let template = &read_yaml(&[template(&spec).unwrap().text])[0];
+        let name = |id: &str| template["Resources"][id]["Properties"]["ServiceName"]["Fn::Sub"].clone();
+        ["RegistryApiEndpoint", "RegistryEndpoint", "LogsEndpoint"].map(name)
+    };
+    let elsewhere = ["ecr.api", "ecr.dkr", "logs"].map(|service| format!("com.amazonaws.${{AWS::Region}}.{service}"));
+    assert_eq!(names("eu-west-1"), elsewhere.clone().map(Json::from));
+    let [api, registry, logs] = elsewhere;
+    assert_eq!(names("cn-north-1"), [format!("cn.{api}"), format!("cn.{registry}"), logs].map(Json::from));
+}
+
+#[test]
 fn a_parser_of_others_reads_the_resources_that_are_listed_and_the_outputs_that_are_expected() {
     let places = pairwise();
     let made: Vec<Template> = places.iter().map(|place| template(place).unwrap()).collect();
