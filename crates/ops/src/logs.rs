@@ -201,7 +201,9 @@ async fn read(place: &Place, query: &LogQuery, since: Timestamp, merge: &mut Mer
     let mut token = None;
     for _ in 0..PAGES {
         let (lines, next) = page(place, query.task.as_deref().unwrap_or_default(), since, token).await?;
-        lines.into_iter().for_each(|line| merge.take(line));
+        for line in lines {
+            merge.take(line);
+        }
         token = next;
         if token.is_none() {
             break;

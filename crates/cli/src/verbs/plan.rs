@@ -204,7 +204,9 @@ impl Outlook {
 fn perhaps(certain: &[Change], possible: Vec<Change>) -> Vec<Change> {
     let mut only_possible = possible;
     only_possible.retain(|change| certain.iter().all(|known| known.setting != change.setting));
-    only_possible.iter_mut().for_each(|change| change.words.insert_str(0, "perhaps "));
+    for change in &mut only_possible {
+        change.words.insert_str(0, "perhaps ");
+    }
     only_possible
 }
 
