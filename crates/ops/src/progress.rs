@@ -56,6 +56,8 @@ struct Told {
     stands_alone: bool,
     draining: bool,
     rolling_back: bool,
+    /// That it was given up while there is one to go back to.
+    given_up: bool,
     waiting: Option<String>,
 }
 
@@ -286,8 +288,12 @@ impl Tracker {
         }
     }
 
-    /// The stage, or that it is over where everything has long been as wanted.
+    /// The stage; but that it is over where everything has long been as wanted, and that it is not where a service that is
+    /// about to turn back shows for a moment only that it gave up.
     fn settle(&mut self, stage: Stage, snapshot: &Snapshot, elapsed: Duration) -> Stage {
+        if stage == Stage::Failed && self.may_turn_back(snapshot) && !std::mem::replace(&mut self.told.given_up, true) {
+            return Stage::Rolling;
+        }
         let is_own = self.own(snapshot).is_some_and(|own| own.primary);
         if stage != Stage::Rolling || !is_own || !self.is_whole(snapshot) {
             self.whole_since = None;
@@ -295,6 +301,13 @@ impl Tracker {
         }
         let since = *self.whole_since.get_or_insert(elapsed);
         if SETTLED <= elapsed.saturating_sub(since) { Stage::Completed } else { stage }
+    }
+
+    /// Whether the newest deployment is the one given up, and one that served is there still.
+    fn may_turn_back(&self, snapshot: &Snapshot) -> bool {
+        let is_own = self.own(snapshot).is_some_and(|own| own.primary && own.state == RolloutState::Failed);
+        let mut others = snapshot.service.deployments.iter().filter(|deployment| !deployment.primary);
+        is_own && others.any(|other| other.state == RolloutState::Completed)
     }
 
     /// Whether somebody has begun something else since.

@@ -203,14 +203,21 @@ fn subject_of(snapshot: &Snapshot, question: Question) -> Subject {
                 return Subject { release: Some(release), ..Subject::default() };
             }
             let newest = failed.first().map(|task| (task.revision, task.deployment.clone()));
-            let attempt = snapshot.attempts.first().filter(|attempt| attempt.status.starts_with("ROLLBACK"));
-            let given_up = attempt.and_then(|attempt| attempt.revision);
             let together = |task: &&TaskView| newest.as_ref() == Some(&(task.revision, task.deployment.clone()));
-            let release = newest.as_ref().map(|(revision, _)| *revision).or(given_up);
+            let release = newest.as_ref().map(|(revision, _)| *revision).or_else(|| given_up(snapshot));
             let tasks = failed.into_iter().filter(together).cloned().collect();
             Subject { release, tasks, events: Vec::new() }
         }
     }
+}
+
+/// The release that was given up last: as the ledger has it, or the service itself where that is empty.
+fn given_up(snapshot: &Snapshot) -> Option<u32> {
+    if let Some(attempt) = snapshot.attempts.first() {
+        return attempt.revision.filter(|_| attempt.status.starts_with("ROLLBACK"));
+    }
+    let mut older = snapshot.service.deployments.iter().filter(|deployment| !deployment.primary);
+    older.find(|deployment| deployment.state == RolloutState::Failed).map(|deployment| deployment.revision)
 }
 
 /// The release of a task that lives and is not well, while something is wrong: it tells more than failures of the past.
@@ -349,6 +356,24 @@ mod tests {
         assert_eq!((now.release, ids(&now)), (Some(1), Vec::new()));
         snapshot.targets = vec![target("healthy")];
         assert_eq!(subject_of(&snapshot, Question::Now).release, Some(2));
+    }
+
+    #[test]
+    fn a_release_without_a_failed_task_is_meant_by_what_the_ledger_or_else_the_service_gave_up() {
+        let deployment =
+            |revision, primary, state| DeploymentView { primary, revision, state, ..DeploymentView::default() };
+        let deployments =
+            vec![deployment(1, true, RolloutState::Completed), deployment(2, false, RolloutState::Failed)];
+        let mut snapshot =
+            Snapshot { service: ServiceView { deployments, ..ServiceView::default() }, ..Snapshot::default() };
+        let now = |snapshot: &Snapshot| subject_of(snapshot, Question::Now).release;
+        assert_eq!(now(&snapshot), Some(2));
+        let line =
+            |status: &str| AttemptView { status: status.to_owned(), revision: Some(3), ..AttemptView::default() };
+        snapshot.attempts = vec![line("ROLLBACK_SUCCESSFUL")];
+        assert_eq!(now(&snapshot), Some(3));
+        snapshot.attempts = vec![line("SUCCESSFUL")];
+        assert_eq!(now(&snapshot), None, "what came later served");
     }
 
     #[test]

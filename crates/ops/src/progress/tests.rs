@@ -176,6 +176,32 @@ fn a_failure_without_a_way_back_says_whether_anything_serves() {
 }
 
 #[test]
+fn a_service_that_gave_up_is_given_a_look_to_turn_back_before_that_is_a_failure() {
+    use RolloutState::{Completed, Failed, InProgress};
+    let gave_up = || {
+        Fixture::new(1).deployment(NEW, true, Failed).deployment(OLD, false, Completed).task(OLD, "RUNNING", "healthy")
+    };
+    let turns = |state| {
+        Fixture::new(1).deployment(OLD, true, state).deployment(NEW, false, Failed).task(OLD, "RUNNING", "healthy")
+    };
+    let mut turned = tracker(None);
+    for (look, outcome) in [(gave_up(), None), (turns(InProgress), None), (turns(Completed), Some(Outcome::RolledBack))]
+    {
+        turned.observe(&look.0, seconds(1));
+        assert_eq!(turned.outcome(), outcome);
+    }
+    let mut stays = tracker(None);
+    for outcome in [None, Some(Outcome::FailedAndOldServes)] {
+        stays.observe(&gave_up().0, seconds(1));
+        assert_eq!(stays.outcome(), outcome);
+    }
+    // Where there is nothing to go back to there is nothing to wait for.
+    let mut alone = tracker(None);
+    alone.observe(&Fixture::new(1).deployment(NEW, true, Failed).0, seconds(1));
+    assert_eq!(alone.outcome(), Some(Outcome::FailedNotServing));
+}
+
+#[test]
 fn a_rollout_that_somebody_overtakes_is_superseded() {
     let mut tracker = tracker(Some("mine"));
     tracker.observe(&rolling().attempt("STOPPED").0, seconds(1));
