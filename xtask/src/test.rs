@@ -12,7 +12,7 @@ pub(crate) fn run() -> Result<()> {
     step("clippy", || {
         must(&mut cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
     })?;
-    let clients = step("clients: awscli and boto3", || venv::make("venv", "requirements.txt"))?;
+    let clients = step("clients: awscli, boto3, policy_sentry", || venv::make("venv", "requirements.txt"))?;
     let lint = step("template checks: cfn-lint and checkov", || venv::make("lint", "requirements-lint.txt"))?;
     let aws = step("stand-in for AWS: ministack", || venv::make("aws", "requirements-aws.txt"))?;
     step("build", || must(&mut cargo(&["test", "--locked", "--workspace", "--no-run"])))?;

@@ -220,6 +220,16 @@ pub enum StackError {
         /// By what.
         what: String,
     },
+    /// It is protected from being replaced in part.
+    #[error(
+        "`{name}` is protected: {what}\nhint: set `protect = false` in gimmetime.toml for this one `gimmetime up`, if that may happen"
+    )]
+    Kept {
+        /// Its name.
+        name: String,
+        /// What would be replaced, or may be.
+        what: String,
+    },
     /// The change was not made, or did not work.
     #[error(transparent)]
     Failed(Box<Failure>),

@@ -14,6 +14,7 @@ pub mod iam;
 pub mod template;
 
 mod first_plan;
+mod forecast;
 #[cfg(test)]
 mod parts;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod samples;
 mod session;
 
 pub mod inventory;
+pub mod metrics;
 pub mod preflight;
 pub mod stack;
 
@@ -33,6 +35,8 @@ mod query;
 mod tags;
 
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -41,6 +45,7 @@ pub use denied::Denied;
 pub use error::{AwsError, DeniedError, StackError};
 pub use event::{Doing, PlaceEvent, Progress, ResourceEvent};
 pub use first_plan::{FirstPlan, PlanLine, first_plan};
+pub use forecast::{Forecast, forecast};
 pub use outputs::Outputs;
 pub use session::{Identity, RegistryLogin, Session, SessionSpec};
 pub use spec::{Access, LAYOUT, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};

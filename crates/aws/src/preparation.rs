@@ -7,10 +7,15 @@ use crate::session::Session;
 use crate::stack::PlaceRun;
 
 /// The services that act in the account by a role of their own, and what that role is called.
-pub(crate) const SERVICE_ROLES: [(&str, &str); 2] = [
+pub(crate) const SERVICE_ROLES: [(&str, &str); 3] = [
     ("ecs.amazonaws.com", "AWSServiceRoleForECS"),
     ("elasticloadbalancing.amazonaws.com", "AWSServiceRoleForElasticLoadBalancing"),
+    (NAT_GATEWAY, "AWSServiceRoleForNATGateway"),
 ];
+
+/// A regional NAT gateway takes addresses by its role, which EC2 makes with the first one, in the caller's name. Most
+/// places have none, so nothing is made for it beforehand.
+const NAT_GATEWAY: &str = "ec2-nat-gateway.amazonaws.com";
 
 /// Makes the service-linked roles that are missing, and lets them become known.
 ///
@@ -18,7 +23,7 @@ pub(crate) const SERVICE_ROLES: [(&str, &str); 2] = [
 /// services make their own on first use; so a denied action does not end anything here.
 pub(crate) async fn make_service_roles(session: &Session, run: &PlaceRun) -> Result<(), AwsError> {
     let mut made = false;
-    for (service, role) in SERVICE_ROLES {
+    for (service, role) in SERVICE_ROLES.into_iter().filter(|(service, _)| *service != NAT_GATEWAY) {
         if has_role(session, role).await == Some(true) {
             continue;
         }

@@ -1,5 +1,5 @@
-//! The few calls whose SDK crates are not worth their weight: EC2 and IAM (form and XML), Logs, Events, Quotas and
-//! Tagging (JSON). One signed client for all of them, over the SDK's HTTP stack, credentials and endpoint.
+//! The few calls whose SDK crates are not worth their weight: EC2, IAM and CloudWatch (form and XML), Logs, Events,
+//! Quotas and Tagging (JSON). One signed client for all of them, over the SDK's HTTP stack, credentials and endpoint.
 
 mod endpoint;
 mod retry;
@@ -118,6 +118,11 @@ impl Query {
         Err(by_code(doing, &code, message))
     }
 
+    /// Where a service is asked.
+    pub(crate) fn endpoint(&self, service: Service) -> String {
+        endpoint::resolve(&self.inner.config, service)
+    }
+
     /// Asks until there is an answer that is not "busy": status and body.
     async fn call(&self, ask: &Ask<'_>) -> Result<(u16, String), AwsError> {
         let mut tries = retry::Tries::new(self.inner.config.retry_config());
@@ -137,7 +142,7 @@ impl Query {
     }
 
     async fn attempt(&self, ask: &Ask<'_>) -> Result<(u16, String), AwsError> {
-        let url = endpoint::resolve(&self.inner.config, ask.service);
+        let url = self.endpoint(ask.service);
         let unreachable =
             |reason: String| AwsError::Unreachable { doing: ask.doing.to_owned(), endpoint: url.clone(), reason };
         let request = self.signed(ask, &url).await?;

@@ -31,6 +31,7 @@ pub use destroy::{Destroyed, destroy};
 pub use drift::{Drift, Drifted};
 pub use failure::{FailedResource, Failure, Stuck, StuckResource};
 pub use plan::{Plan, PlannedAction, PlannedChange, Replacement, plan};
+pub use protection::kept;
 pub use resources::{StackResource, list as resources};
 pub use state::{Action, Goal, StackState, decide};
 pub use view::{StackView, find};

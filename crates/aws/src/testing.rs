@@ -86,7 +86,7 @@ pub(crate) fn refuse(service: &str, code: &str, message: &str) -> Reply {
         "ec2" => format!(
             "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
         ),
-        "cloudformation" | "iam" | "sts" | "elasticloadbalancing" => {
+        "cloudformation" | "iam" | "sts" | "elasticloadbalancing" | "monitoring" => {
             format!(
                 "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
             )
@@ -164,6 +164,11 @@ impl Aws {
     /// How often an action was asked for.
     pub(crate) fn count(&self, action: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|asked| asked.action == action).count()
+    }
+
+    /// All calls, in order.
+    pub(crate) fn all(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
     }
 
     /// The calls of an action.

@@ -173,7 +173,7 @@ async fn a_protected_place_is_neither_removed_nor_replaced_until_that_is_lifted(
     let replaced: Vec<_> = planned.replaced().map(|it| (it.logical_id.as_str(), it.replacement)).collect();
     assert_eq!(replaced, [("TaskRole", Replacement::Yes)]);
     let error = apply(&session, &elsewhere, &run().0).await.unwrap_err();
-    assert!(matches!(error, AwsError::Stack(StackError::Protected { .. })), "{error}");
+    assert!(matches!(error, AwsError::Stack(StackError::Kept { .. })), "{error}");
     done(apply(&session, &wanted(30), &run().0).await.unwrap());
     done(destroy(&session, "web", &run().0).await.unwrap());
     assert_eq!(left(&session).await, []);

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gimmetime_check::ConnectTo;
 use gimmetime_image::Reference;
 
-use crate::settings::{parse_duration, parse_region};
+use crate::settings::{parse_duration, parse_github_provider, parse_region};
 pub(crate) use crate::verbs::image::args::Image;
 
 /// The time, highly available: serves it, proves how right it is, and runs itself.
@@ -207,6 +207,9 @@ pub(crate) enum Iam {
         /// The branch that they run on
         #[arg(long, value_name = "BRANCH", default_value = "main")]
         branch: String,
+        /// The account's provider for GitHub's tokens, if it has one: an account can have only one [default: made with the role]
+        #[arg(long = "provider-arn", value_name = "ARN", value_parser = parse_github_provider)]
+        provider: Option<String>,
     },
 }
 

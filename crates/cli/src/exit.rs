@@ -95,7 +95,8 @@ impl From<gimmetime_ops::OpsError> for Failure {
             | OpsError::Unreachable { .. }
             | OpsError::Credentials { .. }
             | OpsError::Busy(_)
-            | OpsError::NoSuchRelease { .. } => Exit::Unsure,
+            | OpsError::NoSuchRelease { .. }
+            | OpsError::NoSuchTask { .. } => Exit::Unsure,
             _ => Exit::Failed,
         };
         Self::told(exit, &words)

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::exit::Failure;
+use crate::question;
 use crate::render::Printer;
 use crate::render::progress::Progress;
 
@@ -85,7 +86,7 @@ impl Follow {
                             printer.note("it ended meanwhile");
                             return Ok(Followed::Ended(ended));
                         }
-                        Meanwhile::Answered(Choice::KeepWaiting) => {}
+                        Meanwhile::Answered(Choice::KeepWaiting) => progress.again(printer),
                         Meanwhile::Answered(Choice::RollBack { to }) => {
                             self.canceller.cancel();
                             // Its probe and its label are its own to put away.
@@ -126,12 +127,12 @@ impl Choice {
 /// Asks on the terminal, until one of those is answered that are offered.
 pub(crate) async fn ask(printer: &mut Printer, detached: &str, before: Option<u32>, interrupt: &mut Signal) -> Choice {
     let back = before.map_or_else(String::new, |before| format!(", [r]oll back to r{before}"));
-    printer.note(format!("interrupted: [d]etach ({detached}){back}, [k]eep waiting?"));
+    let mut question = format!("interrupted: [d]etach ({detached}){back}, [k]eep waiting?");
     loop {
-        if let Some(choice) = Choice::of(answer(interrupt).await.as_deref(), before) {
+        if let Some(choice) = Choice::of(question::ask(&question, interrupt, printer).await.as_deref(), before) {
             return choice;
         }
-        printer.note(if before.is_some() { "answer d, r or k" } else { "answer d or k" });
+        (if before.is_some() { "answer d, r or k" } else { "answer d or k" }).clone_into(&mut question);
     }
 }
 
@@ -152,19 +153,6 @@ pub(crate) async fn meanwhile<T, A>(
         biased;
         ended = change => Meanwhile::Ended(ended),
         answer = answer => Meanwhile::Answered(answer),
-    }
-}
-
-/// What is typed on the terminal; None if Ctrl-C or the end of input comes instead. Once a signal was listened for it
-/// ends nothing by itself any more, so whoever reads must listen, too.
-pub(crate) async fn answer(interrupt: &mut Signal) -> Option<String> {
-    let line = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map(|length| (0 < length).then_some(line))
-    });
-    tokio::select! {
-        line = line => Some(line.ok()?.ok()??.trim().to_lowercase()),
-        _ = interrupt.recv() => None,
     }
 }
 

@@ -81,7 +81,7 @@ impl PlaceFollow {
                             }
                             return Ok(ended);
                         }
-                        Meanwhile::Answered(Choice::KeepWaiting) => {}
+                        Meanwhile::Answered(Choice::KeepWaiting) => self.progress.again(printer),
                         Meanwhile::Answered(Choice::Detach | Choice::RollBack { .. }) => self.canceller.cancel(),
                     }
                 }

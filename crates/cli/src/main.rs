@@ -9,9 +9,11 @@ mod settings;
 
 mod follow;
 mod follow_place;
+mod question;
 mod release;
 mod smoke;
 mod target;
+mod traffic;
 mod verbs;
 
 mod embedded;
@@ -21,7 +23,7 @@ mod render;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
 use args::Cli;
 use exit::{Exit, Failure};
@@ -49,6 +51,12 @@ fn main() -> ExitCode {
     exit.into()
 }
 
+/// The variables that flags of a command, and of those below it, are read from.
+fn variables(command: &Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(|flag| Some(flag.get_env()?.to_string_lossy().into_owned()));
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
 /// Those of the flags that were typed, as they were: what the environment and the settings say, they say again.
 fn typed(matches: &ArgMatches, flags: &[&str]) -> String {
     let typed = flags.iter().filter_map(|flag| {
@@ -61,10 +69,13 @@ fn typed(matches: &ArgMatches, flags: &[&str]) -> String {
 
 /// Runs a verb on one thread: what it waits for is elsewhere.
 fn run(cli: Cli, environment: &Environment, printer: &mut Printer) -> Result<Exit, Failure> {
+    for words in environment.unknown(&variables(&Cli::command())) {
+        printer.note(format!("warning: {words}"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::unsure(format!("could not start the async runtime: {error}")))?;
     let ended = runtime.block_on(verbs::run(cli, environment, printer));
-    // A blocked read of the terminal must not keep the process.
+    // What still waits for a registry must not keep the process.
     runtime.shutdown_background();
     ended
 }

@@ -80,9 +80,9 @@ pub(crate) fn spec(source: &ImageSource, port: u16) -> Result<(Spec, Option<Stri
             return Err(Failure::unsure(words).hint("pass a path to a static executable"));
         }
         ImageSource::Builtin => {
-            (embedded::SERVER.to_vec(), "gimmetime".to_owned(), env!("CARGO_PKG_VERSION").to_owned(), None)
+            (embedded::SERVER.into(), "gimmetime".to_owned(), env!("CARGO_PKG_VERSION").to_owned(), None)
         }
-        ImageSource::Path(path) => (read(path)?, "service".to_owned(), "local".to_owned(), commit(path)),
+        ImageSource::Path(path) => (read(path)?.into(), "service".to_owned(), "local".to_owned(), commit(path)),
         ImageSource::Digest(digest) => {
             return Err(Failure::unsure(format!("{digest} is built already")).hint("pass `builtin` or a path"));
         }

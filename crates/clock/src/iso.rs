@@ -1,5 +1,7 @@
 //! Timestamps for people and logs: RFC 3339 in UTC, without a zone database.
 
+use serde::{Serialize as _, Serializer};
+
 use crate::Timestamp;
 use crate::civil::{Civil, read_digits, write_digits};
 
@@ -11,6 +13,16 @@ pub fn format(moment: Timestamp) -> String {
 /// The moment as `2026-11-22T10:07:00.123456Z`, rounded down to a microsecond.
 pub fn format_micros(moment: Timestamp) -> String {
     with_decimals(moment, 6)
+}
+
+/// The moment as [`format`] writes it, for `#[serde(serialize_with)]`: what programs read has one form everywhere.
+pub fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format(*moment))
+}
+
+/// The same where a moment may not be known.
+pub fn serialize_known<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    moment.map(format).serialize(serializer)
 }
 
 /// The moment a text says: RFC 3339 in UTC (`Z`, `z`, `+00:00` or `-00:00`), with up to nine decimals of a second or none.

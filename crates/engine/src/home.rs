@@ -17,9 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Attempt, EngineError};
 use crate::files;
-use crate::journal;
-use crate::proc;
-use crate::supervisor::strays;
+use crate::{journal, marker, proc};
 
 /// A place's folder, whether or not it exists.
 #[derive(Debug, Clone)]
@@ -230,7 +228,7 @@ impl Home {
     /// The data plane's process, if it lives: as it is written down, else as `/proc` knows it.
     pub(crate) fn plane_process(&self) -> Option<Process> {
         let written = self.plane().ok().flatten().map(|file| file.process);
-        written.filter(proc::lives).or_else(|| strays::plane(&self.real_folder()))
+        written.filter(proc::lives).or_else(|| marker::plane(&self.real_folder()))
     }
 
     /// The keys, made when they are not there yet.

@@ -10,16 +10,11 @@ use gimmetime_scheduler::model::{Secret, Task, TaskDefinition, TaskId};
 
 use crate::home::Home;
 use crate::logs::Fifos;
+use crate::marker::{HOME, PORT, TASK};
 use crate::ports::Ports;
 use crate::process::{self, Execution, Handle};
 use crate::programs::Programs;
 
-/// Names the place's folder in the environment of each of its processes, so that they are found without the journal.
-pub(crate) const HOME: &str = "GIMMETIME_HOME";
-/// Names the task in its environment.
-pub(crate) const TASK: &str = "GIMMETIME_TASK";
-/// Where a task listens.
-pub(crate) const PORT: &str = "PORT";
 /// On which address it listens, if it heeds that: it is then not reached past the balancer.
 const HOST: &str = "HOST";
 /// Where a task asks about itself, as on Fargate.

@@ -15,6 +15,7 @@ mod journal;
 mod launch;
 mod listen;
 mod logs;
+mod marker;
 mod metrics;
 mod plane;
 mod ports;

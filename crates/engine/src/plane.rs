@@ -22,9 +22,8 @@ use tokio::time::timeout;
 use crate::error::StartFailure;
 use crate::files;
 use crate::home::{Home, PlaneFile};
-use crate::launch;
-use crate::listen;
 use crate::process::{self, Handle};
+use crate::{listen, marker};
 
 /// How long a plane may take to answer its director.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -338,7 +337,7 @@ fn spawn(home: &Home, binary: &Path) -> io::Result<Handle> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(home.engine_log())?;
     let mut command = Command::new(binary);
     command.args(["engine", "balance", "--home"]).arg(home.folder());
-    command.env_clear().env(launch::HOME, home.folder()).current_dir("/").process_group(0);
+    command.env_clear().env(marker::HOME, home.folder()).current_dir("/").process_group(0);
     command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(log);
     process::start(&mut command)
 }

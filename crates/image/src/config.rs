@@ -10,10 +10,8 @@ use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::manifest::Annotations;
-use crate::spec::Spec;
+use crate::spec::{EPOCH, Spec};
 
-/// `created` of every image built here: the time of a build would give each build another digest.
-pub(crate) const EPOCH: &str = "1970-01-01T00:00:00Z";
 /// The user that images without root have by custom; it needs no entry in `/etc/passwd`.
 pub(crate) const USER: &str = "65532:65532";
 /// Where the layer holds the program.

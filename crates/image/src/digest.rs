@@ -3,6 +3,7 @@
 //! Only sha256 is spoken; a digest that exists is well-formed, so a path made of one cannot leave its folder.
 
 use std::fmt::{self, Write as _};
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,17 @@ impl Hasher {
             write!(text, "{byte:02x}").expect("a String takes all that is written");
         }
         Digest(text)
+    }
+}
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn spec() -> Spec {
         pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
     };
     Spec {
-        executable: executable(),
+        executable: executable().into(),
         command: vec!["--threads".to_owned(), "2".to_owned()],
         env: texts(&[("B", "2=3"), ("A", "1")]),
         port: 8080,

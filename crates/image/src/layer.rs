@@ -2,12 +2,12 @@
 //!
 //! The compressor is pinned by Cargo.lock; a test holds the digest of a small image and notices when it changes.
 
-use std::io::Write as _;
+use std::io::Write;
 
 use flate2::{Compression, GzBuilder};
 
-use crate::digest::{Digest, sha256};
-use crate::ustar::{self, BLOCK, Mode};
+use crate::digest::{Digest, Hasher};
+use crate::ustar::{self, Mode};
 
 const NAME: &str = "app";
 /// RFC 1952, section 2.3: OS 255 is "unknown".
@@ -22,23 +22,22 @@ pub(crate) struct Layer {
 
 /// The layer that holds `executable` as `/app`, readable and executable by all, owned by root.
 pub(crate) fn pack(executable: &[u8]) -> Layer {
-    let archive = archive(executable);
-    let compressed = Vec::with_capacity(archive.len() / 2);
+    let compressed = Vec::with_capacity(executable.len() / 2);
     let mut gzip = GzBuilder::new().mtime(0).operating_system(UNKNOWN_OS).write(compressed, Compression::best());
-    gzip.write_all(&archive).expect("a Vec takes all that is written");
+    archive(&mut gzip, executable);
     let bytes = gzip.finish().expect("a Vec takes all that is written");
-    Layer { bytes, diff_id: sha256(&archive) }
+    Layer { bytes, diff_id: diff_id(executable) }
 }
 
 /// The digest of that layer before compression.
 pub(crate) fn diff_id(executable: &[u8]) -> Digest {
-    sha256(&archive(executable))
+    let mut hasher = Hasher::default();
+    archive(&mut hasher, executable);
+    hasher.finish()
 }
 
-fn archive(executable: &[u8]) -> Vec<u8> {
-    let mut archive = Vec::with_capacity(executable.len() + 4 * BLOCK);
-    let written =
-        ustar::append(&mut archive, NAME, Mode::Executable, executable).and_then(|()| ustar::finish(&mut archive));
-    written.expect("a Vec takes all that is written");
-    archive
+/// Writes the archive to what takes all that is written.
+fn archive(out: &mut impl Write, executable: &[u8]) {
+    let written = ustar::append(out, NAME, Mode::Executable, executable).and_then(|()| ustar::finish(out));
+    written.expect("memory takes all that is written");
 }

@@ -2,11 +2,11 @@
 //!
 //! Two equal specs give one digest. Nothing is defaulted here: the caller has resolved all settings.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::EPOCH;
 use crate::digest::{Digest, sha256};
 use crate::elf::{self, ElfError};
 use crate::manifest::{Annotations, annotation, to_json};
@@ -15,6 +15,9 @@ use crate::reference::{LOCALHOST, Reference, ReferenceError};
 /// Largest executable that is packed, and that is taken out of an image, in bytes.
 pub const MAX_EXECUTABLE: u64 = 256 << 20;
 
+/// `created` of every image built here: the time of a build would give each build another digest.
+pub(crate) const EPOCH: &str = "1970-01-01T00:00:00Z";
+
 /// Raised when the bytes made from one spec change, so that no layout answers with an image of the older kind.
 const FORMAT: u32 = 2;
 
@@ -22,7 +25,7 @@ const FORMAT: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// The static executable, which becomes `/app`.
-    pub executable: Vec<u8>,
+    pub executable: Cow<'static, [u8]>,
     /// Its arguments.
     pub command: Vec<String>,
     /// Its environment.

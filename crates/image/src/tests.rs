@@ -199,7 +199,7 @@ fn sizes_are_those_of_the_bytes() {
 #[test]
 fn every_part_of_a_spec_has_a_share_in_the_digest() {
     let changes: [fn(&mut Spec); 7] = [
-        |spec| spec.executable.push(0),
+        |spec| spec.executable.to_mut().push(0),
         |spec| spec.command.push(String::new()),
         |spec| drop(spec.env.insert("C".to_owned(), String::new())),
         |spec| spec.port = 80,
@@ -230,7 +230,10 @@ fn what_no_process_can_be_given_is_refused() {
         build(&spec).unwrap_err()
     };
     let variable = |name: &str| BuildError::Variable { name: name.to_owned() };
-    assert!(matches!(refused(|spec| spec.executable.clear()), BuildError::Executable(ElfError::NotElf { .. })));
+    assert!(matches!(
+        refused(|spec| spec.executable.to_mut().clear()),
+        BuildError::Executable(ElfError::NotElf { .. })
+    ));
     assert_eq!(refused(|spec| spec.command.push("a\0".to_owned())), BuildError::Argument { index: 2 });
     assert_eq!(refused(|spec| drop(spec.env.insert("A=".to_owned(), String::new()))), variable("A="));
     assert_eq!(refused(|spec| drop(spec.env.insert("A".to_owned(), "\0".to_owned()))), variable("A"));
@@ -250,14 +253,14 @@ proptest! {
         port in 1u16..,
     ) {
         let executable = [executable(), content].concat();
-        let spec = Spec { executable, command, env, port, ..spec() };
+        let spec = Spec { executable: executable.into(), command, env, port, ..spec() };
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::create(dir.path()).unwrap();
         let entry = layout.add_or_find(&spec).unwrap();
         let built = build(&spec).unwrap();
         prop_assert_eq!(&entry.digest, built.digest());
         let program = layout.executable(&entry.digest).unwrap();
-        prop_assert_eq!(program.bytes, spec.executable);
+        prop_assert_eq!(program.bytes, spec.executable.as_ref());
         prop_assert_eq!(program.args, spec.command);
         prop_assert_eq!(program.env, spec.env.into_iter().collect::<Vec<_>>());
         prop_assert_eq!(program.path, "/app");

@@ -120,7 +120,7 @@ pub(crate) async fn replace(
     };
     let update = Update {
         force: target.arn == service.task_definition,
-        port: service.other_port(target.port),
+        port: service.other_way(target.port, &place.target_group_arn),
         task_definition: Some(target.arn),
         count: None,
         rollout: settings.map(|settings| settings.rollout),

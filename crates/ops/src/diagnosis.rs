@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gimmetime_clock::Timestamp;
+use gimmetime_clock::{Timestamp, iso};
 use serde::Serialize;
 
 use crate::cause::{Cause, START_SECONDS};
@@ -29,6 +29,8 @@ pub struct Evidence {
     pub logs: Vec<EvidenceLine>,
     /// The service's events, newest first.
     pub events: Vec<EventView>,
+    /// Why the service gave the release up, in its own words.
+    pub given_up: Option<String>,
     /// What served before.
     pub before: Option<Definition>,
     /// What failed.
@@ -54,6 +56,7 @@ pub enum Way {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EvidenceLine {
     /// When.
+    #[serde(serialize_with = "iso::serialize")]
     pub at: Timestamp,
     /// First digits of the task's id.
     pub task: String,
@@ -164,7 +167,8 @@ fn verdict(evidence: &Evidence) -> (Cause, Certainty, String) {
         let of = evidence.of.max(evidence.failed.len());
         return (cause, certainty, format!("{source}, {count} of {of}"));
     }
-    of_targets(evidence).or_else(|| of_events(evidence)).or_else(|| of_record(evidence)).unwrap_or((
+    let told = of_targets(evidence).or_else(|| of_service(evidence)).or_else(|| of_events(evidence));
+    told.or_else(|| of_record(evidence)).unwrap_or((
         Cause::Unknown,
         Certainty::Guess,
         "no failed task, no bad health, nothing in the events".to_owned(),
@@ -262,6 +266,12 @@ fn of_targets(evidence: &Evidence) -> Option<(Cause, Certainty, String)> {
     let target = evidence.unhealthy.values().next()?;
     let source = target.reason.clone().unwrap_or_else(|| target.state.clone());
     Some((of_target(target), Certainty::Certain, format!("{source}, {} of {}", evidence.unhealthy.len(), evidence.of)))
+}
+
+/// A release whose tasks say nothing, because they were stopped when it was given up.
+fn of_service(evidence: &Evidence) -> Option<(Cause, Certainty, String)> {
+    let cause = words::cause(evidence.given_up.as_ref()?)?;
+    Some((cause, Certainty::Likely, "the deployment's own words".to_owned()))
 }
 
 fn of_events(evidence: &Evidence) -> Option<(Cause, Certainty, String)> {

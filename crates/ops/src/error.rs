@@ -37,6 +37,14 @@ pub enum OpsError {
         /// What there is.
         available: Vec<u32>,
     },
+    /// No task has an id that begins so.
+    #[error("there is no task `{asked}`, only {}\nhint: gimmetime status", names(.known))]
+    NoSuchTask {
+        /// What was asked for.
+        asked: String,
+        /// The first digits of some that are known, those that run first.
+        known: Vec<String>,
+    },
     /// The failed release was rolled back already; going one further is hardly what is meant.
     #[error(
         "r{failed} was rolled back already, r{serving} serves\nhint: gimmetime rollback rN, if an earlier one is meant"
@@ -177,8 +185,9 @@ fn innermost(error: &BoxError) -> String {
 }
 
 fn list(releases: &[u32]) -> String {
-    if releases.is_empty() {
-        return "none".to_owned();
-    }
-    releases.iter().map(|release| format!("r{release}")).collect::<Vec<_>>().join(", ")
+    names(&releases.iter().map(|release| format!("r{release}")).collect::<Vec<_>>())
+}
+
+fn names(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -61,6 +61,11 @@ pub enum Event {
         /// After this long.
         after: Duration,
     },
+    /// No request reaches any task any more: none is wanted.
+    ServesNobody {
+        /// After this long.
+        after: Duration,
+    },
     /// The old set finishes what it has in flight.
     Draining {
         /// So many tasks.
@@ -151,6 +156,13 @@ pub enum Outcome {
     Detached,
 }
 
+impl Outcome {
+    /// Whether there is a cause to be found.
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(self, Self::RolledBack | Self::FailedAndOldServes | Self::FailedNotServing)
+    }
+}
+
 /// How long each part took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Ledger {
@@ -162,7 +174,7 @@ pub struct Ledger {
     pub healthy: Option<Duration>,
     /// From "serves everyone" until the last old task was gone.
     pub drain: Option<Duration>,
-    /// From the change until no request could reach the old set.
+    /// From the change until no request could reach the old set; None where no task is wanted.
     pub serves_everyone: Option<Duration>,
     /// From the change to the end, without the push before it.
     pub total: Duration,

@@ -40,6 +40,7 @@ pub(crate) fn of_tracker(tracker: &Tracker, snapshot: &Snapshot, release: u32) -
         failed,
         unhealthy: tracker.unhealthy().clone(),
         events: snapshot.service.events.clone(),
+        given_up: reason(snapshot, release),
         ..Evidence::default()
     }
 }
@@ -49,6 +50,13 @@ fn given_up(snapshot: &Snapshot) -> Vec<TaskView> {
     let primary = snapshot.service.primary().filter(|primary| primary.state == RolloutState::Failed);
     let of_it = |task: &&TaskView| task.has_failed() && primary.is_some_and(|primary| primary.owns(task));
     snapshot.tasks.iter().filter(of_it).cloned().collect()
+}
+
+/// Why the service gave a release up, as its deployment has it.
+pub(crate) fn reason(snapshot: &Snapshot, release: u32) -> Option<String> {
+    let mut deployments = snapshot.service.deployments.iter();
+    let of_it = deployments.find(|it| it.revision == release && it.state == RolloutState::Failed);
+    of_it.and_then(|deployment| deployment.reason.clone())
 }
 
 /// The last lines a task wrote.

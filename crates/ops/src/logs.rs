@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
-use gimmetime_clock::{Timestamp, source};
+use gimmetime_clock::{Timestamp, iso, source};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cancel::Cancel;
 use crate::error::{OpsError, refused};
+use crate::observe::Observer;
 use crate::pace::Pace;
 use crate::place::{CONTAINER, Place};
-use crate::snapshot::last_part;
+use crate::snapshot::{TaskView, last_part};
 
+/// Most tasks that an error lists.
+const LISTED: usize = 10;
 /// Lines shown when nobody says since when.
 pub const LAST: usize = 100;
 /// Most lines held in memory at once; of more, the newest are kept.
@@ -42,6 +45,7 @@ pub struct LogQuery {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct LogLine {
     /// When it was written, to the millisecond.
+    #[serde(serialize_with = "iso::serialize")]
     pub at: Timestamp,
     /// The id of the task that wrote it.
     pub task: String,
@@ -99,25 +103,62 @@ impl Merge {
 }
 
 /// The lines asked for, oldest first.
+///
+/// # Errors
+/// [`OpsError::NoSuchTask`] if only of a task that nobody knows: neither ECS nor any line ever written.
 pub async fn logs(place: &Place, query: &LogQuery) -> Result<Vec<LogLine>, OpsError> {
     first_lines(place, query, &mut Merge::default()).await
 }
 
 /// The lines asked for. All that were read on the way are taken by `merge`, those that are left out too.
 async fn first_lines(place: &Place, query: &LogQuery, merge: &mut Merge) -> Result<Vec<LogLine>, OpsError> {
-    if let Some(since) = query.since {
-        read(place, query, since, merge).await?;
-        return Ok(merge.drain());
-    }
     let now = source::wall();
-    for window in WINDOWS {
-        read(place, query, now.minus(window), merge).await?;
-        if LAST <= merge.len() {
+    match query.since {
+        Some(since) => read(place, query, since, merge).await?,
+        None => {
+            for window in WINDOWS {
+                read(place, query, now.minus(window), merge).await?;
+                if LAST <= merge.len() {
+                    break;
+                }
+            }
+        }
+    }
+    if let (Some(task), true) = (&query.task, merge.is_empty()) {
+        must_be_known(place, task).await?;
+    }
+    let mut lines = merge.drain();
+    let shown = if query.since.is_some() { lines.len() } else { LAST };
+    Ok(lines.split_off(lines.len().saturating_sub(shown)))
+}
+
+/// Refuses a task that nobody knows. One that has said nothing yet is known to ECS, one of long ago to the logs.
+async fn must_be_known(place: &Place, asked: &str) -> Result<(), OpsError> {
+    let tasks = Observer::default().tasks(place).await?;
+    if tasks.iter().any(|task| task.id.starts_with(asked)) || has_lines(place, asked).await? {
+        return Ok(());
+    }
+    let (mut known, gone): (Vec<&TaskView>, Vec<&TaskView>) = tasks.iter().partition(|task| !task.is_gone());
+    known.extend(gone);
+    let known = known.into_iter().map(|task| task.instance().to_owned()).take(LISTED).collect();
+    Err(OpsError::NoSuchTask { asked: asked.to_owned(), known })
+}
+
+/// Whether a task whose id begins so has ever written a line that is kept.
+async fn has_lines(place: &Place, task: &str) -> Result<bool, OpsError> {
+    let mut token = None;
+    // A page may be empty although there is more behind it.
+    for _ in 0..PAGES {
+        let (lines, next) = page(place, task, Timestamp::from_nanos(0), token).await?;
+        if !lines.is_empty() {
+            return Ok(true);
+        }
+        token = next;
+        if token.is_none() {
             break;
         }
     }
-    let mut lines = merge.drain();
-    Ok(lines.split_off(lines.len().saturating_sub(LAST)))
+    Ok(false)
 }
 
 /// The lines asked for, and then each as it comes, until it is cancelled or nobody reads on.
@@ -158,20 +199,13 @@ pub async fn follow(
 }
 
 async fn read(place: &Place, query: &LogQuery, since: Timestamp, merge: &mut Merge) -> Result<(), OpsError> {
-    const DOING: &str = "read the logs";
-    let prefix = format!("{}/{CONTAINER}/{}", place.service, query.task.as_deref().unwrap_or_default());
-    let since = (since.as_nanos() / 1_000_000).max(0);
     let mut token = None;
     for _ in 0..PAGES {
-        let call = place.endpoint.logs.filter_log_events().log_group_name(&place.log_group);
-        let call = call.log_stream_name_prefix(&prefix).start_time(since).set_next_token(token.take());
-        let reply = match call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error)) {
-            // Nothing was ever written.
-            Err(error) if error.is_absent() => return Ok(()),
-            reply => reply?,
-        };
-        reply.events().iter().filter_map(|event| line(event, &prefix)).for_each(|line| merge.take(line));
-        token = reply.next_token().map(str::to_owned);
+        let (lines, next) = page(place, query.task.as_deref().unwrap_or_default(), since, token).await?;
+        for line in lines {
+            merge.take(line);
+        }
+        token = next;
         if token.is_none() {
             break;
         }
@@ -179,7 +213,29 @@ async fn read(place: &Place, query: &LogQuery, since: Timestamp, merge: &mut Mer
     Ok(())
 }
 
-/// An event as a line; None if it is of another stream than those asked for.
+/// One page of the lines of the tasks whose ids begin so, and where the next one is.
+async fn page(
+    place: &Place,
+    task: &str,
+    since: Timestamp,
+    token: Option<String>,
+) -> Result<(Vec<LogLine>, Option<String>), OpsError> {
+    const DOING: &str = "read the logs";
+    let prefix = format!("{}/{CONTAINER}/{task}", place.service);
+    let since = (since.as_nanos() / 1_000_000).max(0);
+    let call = place.endpoint.logs.filter_log_events().log_group_name(&place.log_group);
+    let call = call.log_stream_name_prefix(&prefix).start_time(since).set_next_token(token);
+    match call.send().await.map_err(|error| refused(DOING, place.endpoint.endpoint(), error)) {
+        // Nothing was ever written.
+        Err(error) if error.is_absent() => Ok((Vec::new(), None)),
+        reply => {
+            let reply = reply?;
+            let lines = reply.events().iter().filter_map(|event| line(event, &prefix)).collect();
+            Ok((lines, reply.next_token))
+        }
+    }
+}
+
 fn line(event: &FilteredLogEvent, prefix: &str) -> Option<LogLine> {
     let stream = event.log_stream_name().unwrap_or_default();
     let text = event.message().unwrap_or_default().trim_end_matches(['\r', '\n']);
@@ -243,6 +299,46 @@ mod tests {
         }
         let ids: Vec<String> = merge.drain().into_iter().map(|line| line.id).collect();
         assert_eq!(ids, ["3", "1", "2"]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_nobody_knows_is_refused_with_those_there_are_and_a_known_one_may_be_silent() {
+        const RUNS: &str = "4f2a91bc0d3e00000000000000000000";
+        let (connection, _) = endpoint(|operation, body| {
+            let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+            let prefix = body["logStreamNamePrefix"].as_str().unwrap_or_default();
+            match operation {
+                // One of long ago, behind an empty page.
+                "filterlogevents" if prefix == "web/app/01d" && body["startTime"] == 0 => {
+                    match body["nextToken"].as_str() {
+                        None => ok(&json!({"events": [], "nextToken": "more"})),
+                        Some(_) => {
+                            ok(&json!({"events": [{"logStreamName": "web/app/01d5", "timestamp": 1, "message": "x"}]}))
+                        }
+                    }
+                }
+                "filterlogevents" => ok(&json!({"events": []})),
+                "listtasks" if body["desiredStatus"] == "STOPPED" => ok(&json!({"taskArns": []})),
+                "listtasks" => ok(&json!({"taskArns": [format!("arn:task/web/{RUNS}")]})),
+                "describetasks" => ok(&json!({"tasks": [{"taskArn": body["tasks"][0], "lastStatus": "RUNNING"}]})),
+                other => crate::testing::error("NotInTheScript", other),
+            }
+        })
+        .await;
+        let place = place(connection);
+        let of = |task: &str| LogQuery { since: None, task: Some(task.to_owned()) };
+        for known in ["4f2a", RUNS, "01d", ""] {
+            assert_eq!(logs(&place, &of(known)).await.unwrap(), [], "`{known}`");
+        }
+        let cancel = crate::Cancel::never();
+        let (sink, _followed) = tokio::sync::mpsc::unbounded_channel();
+        let refusals = [
+            logs(&place, &of("nope")).await.unwrap_err(),
+            follow(&place, &of("nope"), &sink, &cancel).await.unwrap_err(),
+        ];
+        for refused in refusals {
+            assert_eq!(refused.to_string(), "there is no task `nope`, only 4f2a91bc0d3e\nhint: gimmetime status");
+        }
     }
 
     #[tokio::test]

@@ -43,7 +43,8 @@ impl Observer {
         Ok(self.tasks(place).await?.iter().filter(|task| !task.is_gone()).count())
     }
 
-    async fn tasks(&mut self, place: &Place) -> Result<Vec<TaskView>, OpsError> {
+    /// All tasks that ECS still knows; none of a cluster that is gone.
+    pub(crate) async fn tasks(&mut self, place: &Place) -> Result<Vec<TaskView>, OpsError> {
         // One after the other: a task that goes from this list to that is in both then, and never in none.
         let alive = task_arns(place, DesiredStatus::Running).await?;
         let ending = task_arns(place, DesiredStatus::Stopped).await?;

@@ -52,7 +52,8 @@ pub struct Tracker {
 struct Told {
     started: u32,
     healthy: u32,
-    serves_everyone: bool,
+    /// That no request reaches the old set any more, and the new one is healthy, be it of no tasks.
+    stands_alone: bool,
     draining: bool,
     rolling_back: bool,
     waiting: Option<String>,
@@ -98,6 +99,11 @@ impl Tracker {
         events.extend(self.waiting(snapshot, stage));
         events.extend(self.conclude(snapshot, stage, elapsed));
         events
+    }
+
+    /// Keeps what failed, from a look after the end. What the outcome is stays.
+    pub(crate) fn remember(&mut self, snapshot: &Snapshot) {
+        self.failures(snapshot);
     }
 
     /// When the change's own deployment was made, once seen.
@@ -215,24 +221,26 @@ impl Tracker {
             self.told.started = started;
             events.push(Event::Started { n: started, of });
         }
-        if of <= started && self.ledger.start.is_none() {
+        if 0 < of && of <= started && self.ledger.start.is_none() {
             self.ledger.start = Some(elapsed);
         }
         if self.told.healthy < healthy {
             self.told.healthy = healthy;
             events.push(Event::Healthy { n: healthy, of });
         }
-        if of <= healthy && self.ledger.healthy.is_none() {
+        if 0 < of && of <= healthy && self.ledger.healthy.is_none() {
             self.ledger.healthy = Some(elapsed.saturating_sub(self.ledger.start.unwrap_or_default()));
         }
         if 0 < draining && !self.told.draining {
             self.told.draining = true;
             events.push(Event::Draining { n: draining });
         }
-        if of <= healthy && !reachable && !self.told.serves_everyone {
-            self.told.serves_everyone = true;
-            self.ledger.serves_everyone = Some(elapsed);
-            events.push(Event::ServesEveryone { after: elapsed });
+        if of <= healthy && !reachable && !self.told.stands_alone {
+            self.told.stands_alone = true;
+            self.ledger.serves_everyone = (0 < of).then_some(elapsed);
+            let told =
+                if of == 0 { Event::ServesNobody { after: elapsed } } else { Event::ServesEveryone { after: elapsed } };
+            events.push(told);
         }
         events
     }
@@ -298,7 +306,7 @@ impl Tracker {
     /// Whether a deployment that is called complete never served, and does nothing but fail: no breaker will end it.
     fn is_hopeless(&self, serving: bool) -> bool {
         let is_deployment = matches!(self.goal.kind, GoalKind::Deployment { .. });
-        is_deployment && !serving && !self.told.serves_everyone && HOPELESS <= self.failed.len()
+        is_deployment && !serving && !self.told.stands_alone && HOPELESS <= self.failed.len()
     }
 
     fn conclude(&mut self, snapshot: &Snapshot, stage: Stage, elapsed: Duration) -> Option<Event> {
@@ -306,7 +314,7 @@ impl Tracker {
         let (outcome, event) = match stage {
             Stage::Rolling => return None,
             Stage::Completed => {
-                let whole = self.told.serves_everyone && self.is_whole(snapshot);
+                let whole = self.told.stands_alone && self.is_whole(snapshot);
                 // What was completed and then replaced will never be whole again.
                 if !whole && self.is_hopeless(serving) {
                     self.outcome = Some(Outcome::FailedNotServing);

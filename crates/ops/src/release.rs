@@ -41,6 +41,7 @@ pub struct Release {
     /// Who registered it.
     pub who: Option<String>,
     /// When it was registered.
+    #[serde(serialize_with = "iso::serialize_known")]
     pub at: Option<Timestamp>,
     /// How its last rollout ended.
     pub outcome: ReleaseOutcome,
@@ -100,10 +101,9 @@ pub async fn releases(place: &Place) -> Result<Vec<Release>, OpsError> {
         let number = definition.revision().try_into().unwrap_or(0);
         let digest = Definition::read(&definition).digest().map(str::to_owned);
         let told = release(number, digest, &labels, &attempts, serving);
-        // Nobody watched it to its end, and the ledger does not tell: that it serves tells.
-        let is_open = matches!(told.outcome, ReleaseOutcome::Unknown | ReleaseOutcome::InProgress);
-        let outcome = if is_open && whole == Some(number) { ReleaseOutcome::Succeeded } else { told.outcome };
-        releases.push(Release { outcome, ..told });
+        // That it serves tells more than the ledger: nobody may have watched it to its end, or bringing it once more failed.
+        let serves = whole == Some(number);
+        releases.push(if serves { Release { outcome: ReleaseOutcome::Succeeded, cause: None, ..told } } else { told });
     }
     releases.sort_by_key(|release| std::cmp::Reverse(release.number));
     Ok(releases)

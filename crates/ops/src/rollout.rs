@@ -207,17 +207,13 @@ async fn see_through(place: &Place, run: &Run, change: Change, watch: Watch) -> 
             if is_deployment && outcome == Outcome::Done { took(place, change.from_arn.as_deref()).await } else { None }
         }),
         Box::pin(async {
-            match outcome {
-                Outcome::RolledBack | Outcome::FailedAndOldServes | Outcome::FailedNotServing => {
-                    Some(explain(place, &change, &seen).await)
-                }
-                Outcome::Detached if gave_up => Some(explain(place, &change, &seen).await),
-                _ => None,
-            }
+            if outcome.is_failure() || gave_up { Some(explain(place, &change, &seen).await) } else { None }
         })
     );
     let ledger = Ledger { push: run.pushed, ..seen.tracker.ledger() };
-    if let Some(written) = ReleaseOutcome::of_rollout(outcome).filter(|_| is_deployment) {
+    // A release that serves does not become one that failed when bringing it once more did.
+    let is_its_own = outcome == Outcome::Done || change.from != Some(change.to);
+    if let Some(written) = ReleaseOutcome::of_rollout(outcome).filter(|_| is_deployment && is_its_own) {
         // Who came later did not see all of it.
         let took = (change.operation != Operation::Attach).then_some(ledger);
         let label = Record { outcome: written, cause: cause.as_ref().map(Diagnosis::label), took };
@@ -294,6 +290,15 @@ async fn poll(
         }
         let over = tracker.outcome().is_some() || place.patience <= elapsed || run.cancel.is_cancelled();
         if over {
+            // The answers of one look are not of one moment: what failed at once may show only after the service gave it up.
+            if tracker.outcome().is_some_and(Outcome::is_failure)
+                && tracker.failed().next().is_none()
+                && let Ok(snapshot) = observer.look(place).await
+            {
+                tracker.remember(&snapshot);
+                keep_logs(place, &tracker, &mut logs).await;
+                last = snapshot;
+            }
             return Ok(Seen { tracker, snapshot: last, logs, lost: None });
         }
         tokio::select! {

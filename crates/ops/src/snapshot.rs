@@ -4,10 +4,11 @@ mod read;
 
 use std::collections::BTreeMap;
 
-use gimmetime_clock::Timestamp;
+use gimmetime_clock::{Timestamp, iso};
 use serde::Serialize;
 
 use crate::cause::Cause;
+use crate::location::Location;
 use crate::words;
 
 pub(crate) use read::tags;
@@ -48,6 +49,8 @@ pub struct ServiceView {
     pub configuration: RolloutView,
     /// The port of its tasks that the load balancer is told; None while no balancer leads to them.
     pub port: Option<u16>,
+    /// Where its tasks are; None where they have no network of their own.
+    pub location: Option<Location>,
 }
 
 /// How a service rolls, as the API reports it.
@@ -157,6 +160,7 @@ pub struct TargetView {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct EventView {
     /// When.
+    #[serde(serialize_with = "iso::serialize_known")]
     pub at: Option<Timestamp>,
     /// What, in ECS's words.
     pub message: String,
@@ -217,10 +221,13 @@ impl ServiceView {
         revision_of(&self.task_definition).unwrap_or(0)
     }
 
-    /// The port that the load balancer must be told for a release that listens on `port`; None if it knows it already.
-    /// A service without a balancer gets none by a release.
-    pub(crate) fn other_port(&self, port: Option<u16>) -> Option<u16> {
-        port.filter(|port| self.port.is_some_and(|known| known != *port))
+    /// The port that the load balancer must be told for a release that listens on `port` and is led to by this target group;
+    /// None if it knows both already. A service without a balancer gets none by a release.
+    pub(crate) fn other_way(&self, port: Option<u16>, target_group: &str) -> Option<u16> {
+        let known = self.port?;
+        let led_by = self.location.as_ref().and_then(|location| location.target_group.as_deref());
+        let leads_elsewhere = led_by.is_some_and(|group| group != target_group);
+        Some(port.unwrap_or(known)).filter(|port| leads_elsewhere || *port != known)
     }
 
     /// The deployment that is under way, if one is.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gimmetime_clock::{Interval, Timestamp};
-use serde::Serialize;
+use gimmetime_clock::{Interval, Timestamp, iso};
+use serde::{Serialize, Serializer};
 
 use crate::error::{OpsError, refused};
 use crate::lock;
@@ -71,6 +71,7 @@ pub struct ReleaseLine {
     /// Who registered it.
     pub who: Option<String>,
     /// When it was registered.
+    #[serde(serialize_with = "iso::serialize_known")]
     pub at: Option<Timestamp>,
 }
 
@@ -82,6 +83,7 @@ pub struct DeploymentLine {
     /// What it is.
     pub what: String,
     /// Since when.
+    #[serde(serialize_with = "iso::serialize_known")]
     pub since: Option<Timestamp>,
     /// Tasks of the new release that run.
     pub running: u32,
@@ -99,6 +101,7 @@ pub struct TaskLine {
     /// `lastStatus`
     pub status: String,
     /// Since when.
+    #[serde(serialize_with = "iso::serialize_known")]
     pub since: Option<Timestamp>,
     /// The release it runs.
     pub release: u32,
@@ -111,7 +114,16 @@ pub struct TaskLine {
     /// Why its health is bad, or why it stopped.
     pub reason: Option<String>,
     /// Its clock against that of whoever checked it.
+    #[serde(serialize_with = "bounds")]
     pub clock: Option<Interval>,
+}
+
+/// A clock as a check has it, with the unit in the names: `{"offset_low_ns": -197187, "offset_high_ns": 284329}`.
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+fn bounds<S: Serializer>(clock: &Option<Interval>, serializer: S) -> Result<S::Ok, S::Error> {
+    let bounds = clock
+        .map(|clock| BTreeMap::from([("offset_low_ns", clock.lo.as_nanos()), ("offset_high_ns", clock.hi.as_nanos())]));
+    bounds.serialize(serializer)
 }
 
 /// What is known now. `clocks` come from a check of the caller's; an instance that is not in it has none.

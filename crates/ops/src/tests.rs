@@ -1,6 +1,7 @@
 //! The verbs over the real SDK and a real socket, against an endpoint that plays a service.
 
 mod aws;
+mod moves;
 mod remembered;
 mod rollouts;
 
@@ -49,6 +50,8 @@ struct Play {
     running: Option<i64>,
     /// The way from the balancer to the tasks, as it was given last.
     balancers: Value,
+    /// Where tasks go: as it was given last, and where those are that serve.
+    network: [Value; 2],
     /// How many tasks pass their checks, if not all of them.
     healthy: Option<usize>,
 }
@@ -66,6 +69,7 @@ impl Play {
             deployments: 0,
             running: None,
             balancers: json!([]),
+            network: [Value::Null, Value::Null],
             healthy: None,
         }
     }
@@ -134,6 +138,7 @@ impl Play {
     fn create(&mut self, body: &Value) -> Reply {
         self.service = Some(body["tags"].clone());
         self.balancers = body["loadBalancers"].clone();
+        self.network[0] = body["networkConfiguration"].clone();
         self.desired = body["desiredCount"].as_i64().unwrap();
         self.begin(revision(&body["taskDefinition"]));
         ok(&json!({"service": self.view()}))
@@ -144,7 +149,10 @@ impl Play {
         if !body["loadBalancers"].is_null() {
             self.balancers = body["loadBalancers"].clone();
         }
-        let again = (body["forceNewDeployment"] == true).then_some(self.definitions.len());
+        if !body["networkConfiguration"].is_null() {
+            self.network[0] = body["networkConfiguration"].clone();
+        }
+        let again = (body["forceNewDeployment"] == true).then_some(self.revision.max(1));
         if let Some(revision) = again.filter(|_| body["taskDefinition"].is_null()) {
             self.begin(revision);
         } else if !body["taskDefinition"].is_null() {
@@ -182,11 +190,13 @@ impl Play {
             match self.fate {
                 Fate::Works if over => {
                     self.revision = revision;
+                    self.network[1] = self.network[0].clone();
                     self.attempts[0].1 = "SUCCESSFUL";
                     self.rolling = None;
                 }
                 Fate::Exits if over => {
                     self.attempts[0].1 = "ROLLBACK_SUCCESSFUL";
+                    self.network[0] = self.network[1].clone();
                     self.rolling = None;
                 }
                 Fate::Fails if over => {
@@ -225,7 +235,7 @@ impl Play {
             "serviceArn": format!("{ARN}service/web/web"), "serviceName": "web", "status": "ACTIVE",
             "desiredCount": self.desired, "runningCount": self.running.unwrap_or(self.desired), "pendingCount": 0,
             "taskDefinition": definition_arn(wanted), "deployments": deployments, "events": [],
-            "tags": self.service, "loadBalancers": self.balancers,
+            "tags": self.service, "loadBalancers": self.balancers, "networkConfiguration": self.network[0],
             "deploymentConfiguration": {"minimumHealthyPercent": 100, "maximumPercent": 200,
                 "deploymentCircuitBreaker": {"enable": true, "rollback": true,
                     "thresholdConfiguration": {"type": "COUNT", "value": 2}}},

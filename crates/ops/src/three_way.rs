@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::definition::{Definition, fingerprint};
+use crate::location::Location;
 use crate::place::{FIRST_COUNT, ServiceSpec};
 use crate::snapshot::{RolloutView, ServiceView};
 use crate::tags;
@@ -32,6 +33,8 @@ pub struct Live {
     pub count: u32,
     /// How it rolls.
     pub rollout: RolloutView,
+    /// Where its tasks are; None where that is nothing of the service's.
+    pub location: Option<Location>,
 }
 
 /// What must change.
@@ -43,6 +46,8 @@ pub struct Plan {
     pub count: Option<u32>,
     /// How it shall roll.
     pub rollout: Option<RolloutView>,
+    /// Where its tasks shall be: the place was changed, and they are where it was before.
+    pub location: Option<Location>,
     /// Whether the definition that runs is to be brought once more: the service gave it up.
     pub again: bool,
     /// The same in words.
@@ -61,7 +66,12 @@ pub struct Change {
 impl Plan {
     /// Whether nothing must change.
     pub fn is_empty(&self) -> bool {
-        self.definition.is_none() && self.count.is_none() && self.rollout.is_none() && !self.again
+        self.definition.is_none() && self.count.is_none() && self.rollout.is_none() && !self.replaces()
+    }
+
+    /// Whether every task is to be replaced, be it by one of the same release.
+    pub(crate) fn replaces(&self) -> bool {
+        self.again || self.location.is_some()
     }
 }
 
@@ -117,9 +127,16 @@ impl Settings {
 
 /// What must change for `wanted` to be true, where `applied` was true before and `live` is what is there now.
 ///
-/// `definition` is the wanted one in full. A service that bears no label was made by somebody else: its settings are
+/// `definition` is the wanted one in full; `location` is where the place has its tasks now, whatever was applied: what it has
+/// no more will be removed. A service that bears no label was made by somebody else: its settings are
 /// brought to the wanted ones, but for the count, which somebody may have scaled.
-pub fn plan(applied: Option<&Settings>, wanted: &Settings, definition: &Definition, live: &Live) -> Plan {
+pub fn plan(
+    applied: Option<&Settings>,
+    wanted: &Settings,
+    definition: &Definition,
+    location: Option<&Location>,
+    live: &Live,
+) -> Plan {
     let mut plan = Plan::default();
     let image = applied.is_none_or(|applied| applied.image != wanted.image);
     let rest = applied.is_none_or(|applied| applied.definition != wanted.definition);
@@ -138,6 +155,14 @@ pub fn plan(applied: Option<&Settings>, wanted: &Settings, definition: &Definiti
     if applied.is_none_or(|applied| applied.rollout != wanted.rollout) && wanted.rollout != live.rollout {
         plan.changes.push(Change { setting: "rollout".to_owned(), words: rollout_words(live.rollout, wanted.rollout) });
         plan.rollout = Some(wanted.rollout);
+    }
+    if let (Some(there), Some(location)) = (&live.location, location) {
+        let words = there.changes_to(location);
+        if !words.is_empty() {
+            let words = format!("{}; every task is replaced", words.join(", "));
+            plan.changes.push(Change { setting: "network".to_owned(), words });
+            plan.location = Some(location.clone());
+        }
     }
     plan
 }
@@ -183,12 +208,15 @@ mod tests {
         })
     }
 
+    fn locations() -> impl Strategy<Value = Location> {
+        (proptest::collection::btree_set("[ab]", 1..3), proptest::bool::ANY, proptest::option::of("[gh]")).prop_map(
+            |(subnets, public_ip, target_group)| Location { subnets, public_ip, target_group, ..Location::default() },
+        )
+    }
+
     fn lives() -> impl Strategy<Value = Live> {
-        (definitions(), 1_u32..4, rollouts()).prop_map(|(definition, count, rollout)| Live {
-            definition,
-            count,
-            rollout,
-        })
+        (definitions(), 1_u32..4, rollouts(), proptest::option::of(locations()))
+            .prop_map(|(definition, count, rollout, location)| Live { definition, count, rollout, location })
     }
 
     fn carried_out(plan: &Plan, live: &Live) -> Live {
@@ -196,25 +224,42 @@ mod tests {
             definition: plan.definition.clone().unwrap_or_else(|| live.definition.clone()),
             count: plan.count.unwrap_or(live.count),
             rollout: plan.rollout.unwrap_or(live.rollout),
+            location: plan.location.clone().or_else(|| live.location.clone()),
         }
     }
 
     proptest! {
         #[test]
-        fn a_second_up_changes_nothing((wanted, definition) in wanted(), before in proptest::option::of(wanted()), live in lives()) {
+        fn a_second_up_changes_nothing(
+            (wanted, definition) in wanted(), before in proptest::option::of(wanted()),
+            location in proptest::option::of(locations()), live in lives()
+        ) {
+            let (applied, location) = (before.map(|(applied, _)| applied), location.as_ref());
+            let after = carried_out(&plan(applied.as_ref(), &wanted, &definition, location, &live), &live);
+            prop_assert!(plan(Some(&wanted), &wanted, &definition, location, &after).is_empty());
+        }
+
+        #[test]
+        fn tasks_are_brought_to_where_the_place_has_them_whatever_was_applied(
+            (wanted, definition) in wanted(), before in proptest::option::of(wanted()), location in locations(), live in lives()
+        ) {
             let applied = before.map(|(applied, _)| applied);
-            let after = carried_out(&plan(applied.as_ref(), &wanted, &definition, &live), &live);
-            prop_assert!(plan(Some(&wanted), &wanted, &definition, &after).is_empty());
+            let plan = plan(applied.as_ref(), &wanted, &definition, Some(&location), &live);
+            prop_assert_eq!(plan.location.is_some(), plan.changes.iter().any(|change| change.setting == "network"));
+            if let Some(after) = carried_out(&plan, &live).location {
+                prop_assert_eq!((&after.subnets, after.public_ip), (&location.subnets, location.public_ip));
+                prop_assert!(after.target_group.is_none() || after.target_group == location.target_group);
+            }
         }
 
         #[test]
         fn what_the_settings_did_not_change_stays_as_it_is_live((wanted, definition) in wanted(), live in lives()) {
-            prop_assert!(plan(Some(&wanted), &wanted, &definition, &live).is_empty());
+            prop_assert!(plan(Some(&wanted), &wanted, &definition, live.location.as_ref(), &live).is_empty());
         }
 
         #[test]
         fn what_the_settings_did_change_is_brought((wanted, definition) in wanted(), (applied, _) in wanted(), live in lives()) {
-            let after = carried_out(&plan(Some(&applied), &wanted, &definition, &live), &live);
+            let after = carried_out(&plan(Some(&applied), &wanted, &definition, None, &live), &live);
             if applied.count != wanted.count { prop_assert_eq!(after.count, wanted.count); }
             if applied.rollout != wanted.rollout { prop_assert_eq!(after.rollout, wanted.rollout); }
             if applied.image != wanted.image { prop_assert_eq!(after.definition.image, definition.image); }
@@ -236,9 +281,13 @@ mod tests {
             count,
             rollout: RolloutView::default(),
         };
-        let live = Live { definition: definition.clone(), count: 8, rollout: RolloutView::default() };
-        assert_eq!(plan(Some(&settings(2)), &settings(2), &definition, &live).count, None);
-        assert_eq!(plan(Some(&settings(2)), &settings(3), &definition, &live).count, Some(3));
-        assert_eq!(plan(None, &settings(2), &definition, &live).count, None);
+        let live = Live { definition: definition.clone(), count: 8, rollout: RolloutView::default(), location: None };
+        let count = |applied: Option<u32>, wanted| {
+            let applied = applied.map(settings);
+            plan(applied.as_ref(), &settings(wanted), &definition, None, &live).count
+        };
+        assert_eq!(count(Some(2), 2), None);
+        assert_eq!(count(Some(2), 3), Some(3));
+        assert_eq!(count(None, 2), None);
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::definition::Definition;
 use crate::error::{OpsError, refused};
 use crate::event::{Event, Operation, Outcome, RolloutReport};
+use crate::location::Location;
 use crate::lock;
 use crate::observe;
 use crate::place::{Launch, Place, Run, ServiceSpec};
@@ -148,8 +149,14 @@ async fn compare(place: &Place, spec: &ServiceSpec, service: &ServiceView) -> Re
         settings.count = applied.count;
     }
     let (running, _) = observe::task_definition(place, &service.task_definition).await?;
-    let live = Live { definition: Definition::read(&running), count: service.desired, rollout: service.configuration };
-    let mut plan = three_way::plan(applied.as_ref(), &settings, &wanted, &live);
+    let live = Live {
+        definition: Definition::read(&running),
+        count: service.desired,
+        rollout: service.configuration,
+        location: service.location.clone(),
+    };
+    let location = Location::of(place);
+    let mut plan = three_way::plan(applied.as_ref(), &settings, &wanted, location.as_ref(), &live);
     // What was given up is not tried again by itself.
     plan.again = plan.definition.is_none() && service.primary().is_some_and(|it| it.state == RolloutState::Failed);
     if plan.again {
@@ -164,7 +171,16 @@ async fn bring(place: &Place, spec: &ServiceSpec, run: &Run) -> Result<UpReport,
     let Compared { settings, applied, plan } = compare(place, spec, &service).await?;
     let action = if plan.is_empty() { UpAction::Unchanged } else { UpAction::Changed };
     let changes = plan.changes.clone();
-    let rollout = Box::pin(apply(place, spec, run, &service, plan)).await?;
+    let moves_only = plan.location.is_some() && plan.definition.is_none();
+    let mut rollout = Box::pin(apply(place, spec, run, &service, plan)).await?;
+    if let Some(cause) = &mut rollout.cause {
+        // The release may be the same: then where it runs is all that is new, and only `up` brings it there.
+        let moved = changes.iter().filter(|change| change.setting == "network");
+        cause.changed.extend(moved.map(|change| change.words.clone()));
+        if moves_only && cause.fix.starts_with("gimmetime deploy") {
+            "gimmetime up".clone_into(&mut cause.fix);
+        }
+    }
     // Settings that did not work are tried again by the next `up`.
     if applied.as_ref() != Some(&settings) && rollout.outcome == Outcome::Done {
         update::label_applied(place, &service.arn, &settings.encode()).await?;
@@ -202,10 +218,12 @@ async fn apply(
             return Ok(Asked::Count { count });
         }
         lock::announce(place, &service.arn, &label).await?;
-        let port = target.as_ref().and_then(|registered| service.other_port(registered.port));
+        let port = target.as_ref().and_then(|registered| registered.port);
+        let port = service.other_way(port, &place.target_group_arn);
         let task_definition = target.map(|registered| registered.arn);
-        let deploys = task_definition.is_some() || plan.again;
-        let update = Update { task_definition, port, count: plan.count, rollout: plan.rollout, force: plan.again };
+        let force = plan.replaces();
+        let deploys = task_definition.is_some() || force;
+        let update = Update { task_definition, port, count: plan.count, rollout: plan.rollout, force };
         let updated = update::update(place, update).await?;
         if deploys {
             return update::deployment(Some(&updated), "update the service");

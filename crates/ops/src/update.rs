@@ -24,7 +24,7 @@ pub(crate) struct Update {
     pub(crate) port: Option<u16>,
     pub(crate) count: Option<u32>,
     pub(crate) rollout: Option<RolloutView>,
-    /// Replaces all tasks even if nothing changed.
+    /// Replaces all tasks, be it by ones of the same release; as with another release, they go where the place has them now.
     pub(crate) force: bool,
 }
 
@@ -82,7 +82,8 @@ pub(crate) async fn update(place: &Place, update: Update) -> Result<Service, Ops
     const DOING: &str = "update the service";
     let unbuildable = |_: BuildError| OpsError::Incomplete { doing: DOING, missing: "a subnet or threshold" };
     let mut call = place.endpoint.ecs.update_service().cluster(&place.cluster).service(&place.service);
-    if let (Launch::Fargate(fargate), true) = (&place.launch, update.task_definition.is_some()) {
+    let deploys = update.force || update.task_definition.is_some();
+    if let (Launch::Fargate(fargate), true) = (&place.launch, deploys) {
         // New tasks go where the place has them now: its subnets and groups may have been replaced since.
         call = call
             .network_configuration(network(fargate).map_err(unbuildable)?)

@@ -260,6 +260,7 @@ async fn collect(
         of: of_release.len(),
         unhealthy,
         events: if is_now { snapshot.service.events.clone() } else { subject.events },
+        given_up: evidence::reason(snapshot, release),
         before_release,
         before: evidence::definition(place, before_release.and_then(arn).as_deref()).await,
         after: evidence::definition(place, arn(release).as_deref()).await,

@@ -34,7 +34,7 @@ const NOT_THE_IMAGE: [&str; 8] = [
 ];
 
 /// All words of a row must be there. The first row counts: the particular stands before the general.
-const ROWS: [(&[&str], Cause); 72] = [
+const ROWS: [(&[&str], Cause); 73] = [
     (&["expected a linux executable"], Cause::NotExecutable),
     (&["expected an executable"], Cause::NotExecutable),
     (&["descriptor matching platform"], Cause::WrongArchitecture),
@@ -99,6 +99,7 @@ const ROWS: [(&[&str], Cause); 72] = [
     (&["associated load balancer"], Cause::NoListener),
     (&["alarm detected"], Cause::AlarmRaised),
     (&["manifest unknown"], Cause::ImageMissing),
+    (&["image digest resolution"], Cause::ImageMissing),
     (&["name unknown"], Cause::ImageMissing),
     (&["cannotpullcontainer"], Cause::ImageMissing),
     (&["dockertimeout"], Cause::PlatformFault),

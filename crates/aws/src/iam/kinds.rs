@@ -8,6 +8,12 @@ pub(super) type Kind = (&'static str, &'static [(On, &'static [&'static str])]);
 /// Tags of EC2 come in calls of their own.
 const EC2_TAGS: (On, &[&str]) = (On::Network, &["ec2:CreateTags", "ec2:DeleteTags"]);
 
+/// Whether an action changes nothing, as AWS names them.
+pub(super) fn only_looks(action: &str) -> bool {
+    let call = action.split_once(':').map_or(action, |(_, call)| call);
+    ["Describe", "Get", "List"].iter().any(|verb| call.starts_with(verb))
+}
+
 /// The table. A test makes every template and fails when a kind is missing here.
 pub(super) const KINDS: &[Kind] = &[
     (
@@ -126,7 +132,7 @@ pub(super) const KINDS: &[Kind] = &[
                 ],
             ),
             (On::TaggedNetwork, &["ec2:DeleteSecurityGroup"]),
-            (On::Anything, &["ec2:DescribeSecurityGroups"]),
+            (On::Anything, &["ec2:DescribeInstances", "ec2:DescribeSecurityGroups"]),
         ],
     ),
     (
@@ -151,6 +157,7 @@ pub(super) const KINDS: &[Kind] = &[
                     // The balancing API looks at the network in the caller's name.
                     "ec2:DescribeAccountAttributes",
                     "ec2:DescribeInternetGateways",
+                    "ec2:DescribeIpamPools",
                     "ec2:DescribeSecurityGroups",
                     "ec2:DescribeSubnets",
                     "ec2:DescribeVpcs",
@@ -236,6 +243,7 @@ pub(super) const KINDS: &[Kind] = &[
                 On::Logs,
                 &[
                     "logs:CreateLogGroup",
+                    "logs:DeleteDataProtectionPolicy",
                     "logs:DeleteLogGroup",
                     "logs:DeleteRetentionPolicy",
                     "logs:GetDataProtectionPolicy",
@@ -245,7 +253,7 @@ pub(super) const KINDS: &[Kind] = &[
                     "logs:UntagResource",
                 ],
             ),
-            (On::Anything, &["logs:DescribeIndexPolicies", "logs:DescribeLogGroups"]),
+            (On::Anything, &["logs:DescribeIndexPolicies", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies"]),
         ],
     ),
     (

@@ -151,6 +151,7 @@ impl Scope {
     fn partition(&self) -> &'static str {
         match self.region.split('-').next() {
             Some("cn") => "aws-cn",
+            Some("eusc") => "aws-eusc",
             _ if self.region.starts_with("us-gov-") => "aws-us-gov",
             _ => "aws",
         }

@@ -26,6 +26,10 @@ pub(super) const CALLS: &[Row] = &[
         &[
             "sts:GetCallerIdentity",
             "cloudformation:DescribeStacks",
+            // Without this right no stack is described but one that is named.
+            "cloudformation:ListStacks",
+            // A detection of drift asks how each kind is set up in the account.
+            "cloudformation:BatchDescribeTypeConfigurations",
             "cloudformation:DescribeEvents",
             "cloudformation:DescribeStackDriftDetectionStatus",
             "servicequotas:GetAWSDefaultServiceQuota",
@@ -33,6 +37,8 @@ pub(super) const CALLS: &[Row] = &[
             "tag:GetResources",
             "ecs:DescribeTaskDefinition",
             "ecs:ListTaskDefinitions",
+            // The quota of balancers is asked of their own service, in the caller's name.
+            "elasticloadbalancing:DescribeAccountLimits",
             "elasticloadbalancing:DescribeLoadBalancers",
             "elasticloadbalancing:DescribeLoadBalancerAttributes",
             "elasticloadbalancing:DescribeTags",
@@ -53,6 +59,8 @@ pub(super) const CALLS: &[Row] = &[
             "iam:ListRoles",
         ],
     ),
+    // How many requests there are: `status` tells it, and `down` before it deletes. IAM knows no resource for metrics.
+    row(Level::Read, On::Anything, &["cloudwatch:GetMetricData"]),
     row(
         Level::Read,
         On::Stack,
@@ -64,7 +72,8 @@ pub(super) const CALLS: &[Row] = &[
             "cloudformation:ListStackResources",
         ],
     ),
-    // A plan makes a change set and a drift detection; neither changes anything that runs.
+    // A plan makes a change set and a drift detection; neither changes anything that runs. A change set bears the tags
+    // that the stack would get; no call of its own goes with the right to that.
     row(
         Level::Read,
         On::Stack,
@@ -73,6 +82,8 @@ pub(super) const CALLS: &[Row] = &[
             "cloudformation:DeleteChangeSet",
             "cloudformation:DetectStackDrift",
             "cloudformation:DetectStackResourceDrift",
+            "cloudformation:TagResource",
+            "cloudformation:UntagResource",
         ],
     ),
     row(Level::Read, On::Cluster, &["ecs:DescribeClusters"]),
@@ -123,8 +134,6 @@ pub(super) const CALLS: &[Row] = &[
             "cloudformation:CreateStack",
             "cloudformation:DeleteStack",
             "cloudformation:ExecuteChangeSet",
-            "cloudformation:TagResource",
-            "cloudformation:UntagResource",
             "cloudformation:UpdateTerminationProtection",
         ],
     ),

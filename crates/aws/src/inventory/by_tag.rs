@@ -88,8 +88,10 @@ pub(super) async fn network(session: &Session, kind: &NetworkKind, name: &str) -
     let parameters = [("Filter.1.Name", filter.as_str()), ("Filter.1.Value.1", name)];
     let doing = format!("look for {}", kind.words);
     let reply = session.query().form(&doing, Service::Ec2, kind.action, &parameters).await?;
-    // Gateways and endpoints are told of for an hour after they are gone.
-    let is_there = |one: &&Element| !matches!(one.text("state"), Some("deleted" | "deleting"));
+    // Gateways and endpoints are told of for an hour after they are gone. Of endpoints, the API's model spells states with
+    // a capital, and its replies without.
+    let is_gone = |state: &str| ["deleted", "deleting"].iter().any(|gone| state.eq_ignore_ascii_case(gone));
+    let is_there = |one: &&Element| !one.text("state").is_some_and(is_gone);
     let is_ours = |one: &&Element| is_labelled(one.list("tagSet"), name);
     let there = reply.list(kind.list).iter().filter(is_there).filter(is_ours);
     let found = there.filter_map(|one| one.text(kind.id));

@@ -108,3 +108,21 @@ async fn a_role_of_the_place_of_that_name_in_another_region_is_not_left_of_this_
     // One that does not say may be ours.
     assert_eq!(roles_left("").await, ours);
 }
+
+#[tokio::test]
+async fn what_goes_is_not_left_however_its_state_is_spelled() {
+    let endpoint = |id: &str, state: &str| {
+        let tags = "<tagSet><item><key>gimmetime:name</key><value>web</value></item></tagSet>";
+        format!("<item><vpcEndpointId>{id}</vpcEndpointId><state>{state}</state>{tags}</item>")
+    };
+    let all = [endpoint("vpce-1", "deleted"), endpoint("vpce-2", "Deleting"), endpoint("vpce-3", "Available")];
+    let answer = move |asked: &Asked| match asked.action.as_str() {
+        "DescribeVpcEndpoints" => {
+            Some(ec2(&asked.action, &format!("<vpcEndpointSet>{}</vpcEndpointSet>", all.concat())))
+        }
+        _ => None,
+    };
+    let aws = Aws::start(nothing().serve(answer)).await;
+    let found = inventory(&aws.session().await, "web").await.unwrap();
+    assert_eq!(found.left, [Item::new("VPC endpoint", "vpce-3")]);
+}

@@ -9,6 +9,7 @@ pub(crate) enum Service {
     Ec2,
     Iam,
     Balancing,
+    Metrics,
     Logs,
     Events,
     Tagging,
@@ -22,6 +23,7 @@ impl Service {
             Self::Ec2 => "2016-11-15",
             Self::Iam => "2010-05-08",
             Self::Balancing => "2015-12-01",
+            Self::Metrics => "2010-08-01",
             Self::Logs => "Logs_20140328",
             Self::Events => "AWSEvents",
             Self::Tagging => "ResourceGroupsTaggingAPI_20170126",
@@ -35,6 +37,7 @@ impl Service {
             Self::Ec2 => "ec2",
             Self::Iam => "iam",
             Self::Balancing => "elasticloadbalancing",
+            Self::Metrics => "monitoring",
             Self::Logs => "logs",
             Self::Events => "events",
             Self::Tagging => "tagging",
@@ -48,6 +51,7 @@ impl Service {
             Self::Ec2 => "EC2",
             Self::Iam => "IAM",
             Self::Balancing => "Elastic Load Balancing v2",
+            Self::Metrics => "CloudWatch",
             Self::Logs => "CloudWatch Logs",
             Self::Events => "EventBridge",
             Self::Tagging => "Resource Groups Tagging API",
@@ -88,6 +92,8 @@ fn partition(region: &str) -> Partition {
         Partition { suffix: "amazonaws.com.cn", home: "cn-north-1", iam: "iam.cn-north-1.amazonaws.com.cn" }
     } else if region.starts_with("us-gov-") {
         Partition { suffix: "amazonaws.com", home: "us-gov-west-1", iam: "iam.us-gov.amazonaws.com" }
+    } else if region.starts_with("eusc-") {
+        Partition { suffix: "amazonaws.eu", home: "eusc-de-east-1", iam: "iam.eusc-de-east-1.amazonaws.eu" }
     } else {
         Partition { suffix: "amazonaws.com", home: "us-east-1", iam: "iam.amazonaws.com" }
     }
@@ -117,6 +123,49 @@ pub(super) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parts::{client, python};
+
+    #[test]
+    fn services_are_asked_where_aws_says_and_signed_for_as_it_says() {
+        // botocore names a service by words of its own.
+        const SERVICES: [(Service, &str); 7] = [
+            (Service::Ec2, "ec2"),
+            (Service::Iam, "iam"),
+            (Service::Balancing, "elbv2"),
+            (Service::Logs, "logs"),
+            (Service::Events, "events"),
+            (Service::Tagging, "resourcegroupstaggingapi"),
+            (Service::Quotas, "service-quotas"),
+        ];
+        const REGIONS: [&str; 7] = [
+            "eu-west-1",
+            "us-east-1",
+            "cn-north-1",
+            "cn-northwest-1",
+            "us-gov-east-1",
+            "us-gov-west-1",
+            "eusc-de-east-1",
+        ];
+        const SCRIPT: &str = "
+import json, sys, botocore.session
+session, told = botocore.session.get_session(), []
+for name, region in json.load(sys.stdin):
+    it = session.create_client(name, region_name=region, aws_access_key_id='x', aws_secret_access_key='x')
+    signs = it._request_signer
+    told.append([it.meta.endpoint_url + '/', signs.region_name, signs.signing_name])
+print(json.dumps(told))
+";
+        let all = || SERVICES.into_iter().flat_map(|(service, name)| REGIONS.map(|region| (service, name, region)));
+        let asked: Vec<_> = all().map(|(_, name, region)| (name, region)).collect();
+        let told = python(client("python"), SCRIPT, &serde_json::to_string(&asked).unwrap());
+        let told: Vec<[String; 3]> = serde_json::from_str(&told).unwrap();
+        for ((service, name, region), [url, signing_region, signing_name]) in all().zip(told) {
+            let config = SdkConfig::builder().region(aws_types::region::Region::new(region)).build();
+            assert_eq!(aws_url(service, region), url, "{name} in {region}");
+            let signed = (super::signing_region(&config, service), service.signing_name());
+            assert_eq!(signed, (signing_region, signing_name.as_str()), "{name} in {region}");
+        }
+    }
 
     #[test]
     fn iam_is_one_per_partition_and_all_others_are_regional() {

@@ -71,6 +71,11 @@ impl Element {
         child.or_else(|| self.find(name)).map(|found| found.text.trim()).filter(|text| !text.is_empty())
     }
 
+    /// Its own text: that of a list's member which is no more than a word or a number.
+    pub(crate) fn own_text(&self) -> &str {
+        self.text.trim()
+    }
+
     /// Code and message of an error, if it is one: EC2 spells its envelope unlike all others.
     pub(crate) fn error(&self) -> Option<(String, String)> {
         Some((self.text("Code")?.to_owned(), self.text("Message").unwrap_or_default().to_owned()))

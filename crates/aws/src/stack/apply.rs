@@ -14,7 +14,7 @@ use crate::stack::change_set::{self, ChangeSet};
 use crate::stack::destroy::remove;
 use crate::stack::protection;
 use crate::stack::watch::{Seen, Watch};
-use crate::stack::{Action, Ended, Failure, Goal, PlaceRun, Replacement, StackState, StackView, Wanted, decide, find};
+use crate::stack::{Action, Ended, Failure, Goal, PlaceRun, StackState, StackView, Wanted, decide, find};
 
 /// Steps that one call takes at most; the longest honest way is attach, continue, delete, create, retry.
 const MAX_STEPS: usize = 10;
@@ -147,9 +147,9 @@ impl Work<'_> {
             Err(error) if is_busy(&error) => return Ok(self.look_again().await),
             change_set => change_set?,
         };
-        if let Some(what) = self.forbidden(&change_set, stack) {
+        if let Some(kept) = protection::kept(stack, self.wanted, &change_set.changes) {
             change_set.delete(self.session).await?;
-            return Err(StackError::Protected { name: stack.name.clone(), what }.into());
+            return Err(kept.into());
         }
         if change_set.is_empty {
             change_set.delete(self.session).await?;
@@ -183,16 +183,6 @@ impl Work<'_> {
             Watched::OnceMore => Ok(Step::Again),
             Watched::Detached(state) => Ok(Step::Detached(state)),
         }
-    }
-
-    /// What a protected stack does not let happen, in words.
-    fn forbidden(&self, change_set: &ChangeSet, stack: &StackView) -> Option<String> {
-        if !(stack.is_protected && self.wanted.protect) {
-            return None;
-        }
-        let lost = change_set.changes.iter().filter(|change| change.replacement == Replacement::Yes);
-        let lost: Vec<String> = lost.map(|change| format!("{} ({})", change.logical_id, change.kind)).collect();
-        (!lost.is_empty()).then(|| format!("this would REPLACE {}", lost.join(", ")))
     }
 
     async fn attach(&mut self, stack: &StackView) -> Result<Step, AwsError> {

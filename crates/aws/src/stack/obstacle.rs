@@ -8,7 +8,7 @@ use crate::stack::{FailedResource, PlaceRun, StuckResource};
 
 /// Images that ECR deletes in one call.
 const IMAGES_AT_ONCE: i32 = 100;
-/// Pages that are emptied at most in one go: 100,000 images, 1,000 tasks.
+/// Pages that are emptied at most in one go: of 100 images or tasks, of 10 services.
 const MAX_ROUNDS: usize = 1000;
 
 /// What keeps a resource from going.
@@ -135,22 +135,50 @@ pub(super) async fn empty_repository(session: &Session, repository: &str) -> Res
 
 /// How many services and tasks were asked to stop: what was started by hand in our cluster, and what a removal left.
 pub(super) async fn empty_cluster(session: &Session, cluster: &str) -> Result<usize, AwsError> {
-    const DOING: &str = "empty the cluster";
     let ecs = session.ecs();
     let mut n = 0;
-    let reply = ecs.list_services().cluster(cluster).send().await;
-    for service in reply.map_err(|error| refused(DOING, session.endpoint(), error))?.service_arns() {
+    for service in services(session, cluster).await? {
         let reply = ecs.delete_service().cluster(cluster).service(service).force(true).send().await;
-        reply.map_err(|error| refused(DOING, session.endpoint(), error))?;
+        reply.map_err(|error| refused(EMPTYING, session.endpoint(), error))?;
         n += 1;
     }
-    let reply = ecs.list_tasks().cluster(cluster).send().await;
-    for task in reply.map_err(|error| refused(DOING, session.endpoint(), error))?.task_arns() {
+    for task in tasks(session, cluster).await? {
         let reply = ecs.stop_task().cluster(cluster).task(task).reason("gimmetime down").send().await;
-        reply.map_err(|error| refused(DOING, session.endpoint(), error))?;
+        reply.map_err(|error| refused(EMPTYING, session.endpoint(), error))?;
         n += 1;
     }
     Ok(n)
+}
+
+/// What completes "cannot …" while a cluster is emptied.
+const EMPTYING: &str = "empty the cluster";
+
+async fn services(session: &Session, cluster: &str) -> Result<Vec<String>, AwsError> {
+    let (mut all, mut token) = (Vec::new(), None);
+    for _ in 0..MAX_ROUNDS {
+        let reply = session.ecs().list_services().cluster(cluster).set_next_token(token).send().await;
+        let reply = reply.map_err(|error| refused(EMPTYING, session.endpoint(), error))?;
+        all.extend(reply.service_arns.unwrap_or_default());
+        token = reply.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+async fn tasks(session: &Session, cluster: &str) -> Result<Vec<String>, AwsError> {
+    let (mut all, mut token) = (Vec::new(), None);
+    for _ in 0..MAX_ROUNDS {
+        let reply = session.ecs().list_tasks().cluster(cluster).set_next_token(token).send().await;
+        let reply = reply.map_err(|error| refused(EMPTYING, session.endpoint(), error))?;
+        all.extend(reply.task_arns.unwrap_or_default());
+        token = reply.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 /// What holds a part of the network.

@@ -4,10 +4,30 @@ use crate::error::{AwsError, StackError, refused};
 use crate::query::Service;
 use crate::session::Session;
 use crate::stack::view::is_absence;
-use crate::stack::{StackView, resources};
+use crate::stack::{PlannedChange, Replacement, StackView, Wanted, resources};
 
 /// The attribute of a balancer that keeps it from being deleted.
 const BALANCER: &str = "deletion_protection.enabled";
+
+/// Why a change of a protected stack is not made; None if it replaces nothing, not even perhaps, or protection is given up in
+/// the same change: pure. What CloudFormation decides on the way cannot be stopped on the way.
+pub fn kept(stack: &StackView, wanted: &Wanted, changes: &[PlannedChange]) -> Option<StackError> {
+    let named = |replacement| {
+        let of_it = changes.iter().filter(|change| change.replacement == replacement);
+        of_it.map(|change| format!("{} ({})", change.logical_id, change.kind)).collect::<Vec<_>>().join(", ")
+    };
+    let (certain, possible) = (named(Replacement::Yes), named(Replacement::Maybe));
+    let what = match (certain.as_str(), possible.as_str()) {
+        _ if !(stack.is_protected && wanted.protect) => return None,
+        ("", "") => return None,
+        (certain, "") => format!("this would REPLACE {certain}"),
+        ("", possible) => format!("this may REPLACE {possible}: only possible, AWS decides on the way"),
+        (certain, possible) => {
+            format!("this would REPLACE {certain}, and may replace {possible}, of which AWS decides on the way")
+        }
+    };
+    Some(StackError::Kept { name: stack.name.clone(), what })
+}
 
 /// Refuses a stack that is protected, as a whole or in its balancer: half of it would be gone before that shows.
 pub(super) async fn refuse(session: &Session, stack: &StackView) -> Result<(), AwsError> {

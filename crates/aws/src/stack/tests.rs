@@ -158,7 +158,10 @@ async fn a_second_failure_of_that_kind_is_told() {
 async fn missing_service_roles_are_made_before_the_stack_and_existing_ones_are_not() {
     let cloud = nothing().then("CreateStack", created());
     let roles = |asked: &Asked| match (asked.action.as_str(), asked.parameter("RoleName").as_deref()) {
-        ("GetRole", Some("AWSServiceRoleForECS")) => Some(refuse("iam", "NoSuchEntity", "no such role")),
+        // That of NAT gateways is EC2's to make, where a place has one.
+        ("GetRole", Some("AWSServiceRoleForECS" | "AWSServiceRoleForNATGateway")) => {
+            Some(refuse("iam", "NoSuchEntity", "no such role"))
+        }
         ("CreateServiceLinkedRole", _) => Some(xml("CreateServiceLinkedRole", "<Role/>")),
         _ => None,
     };
@@ -516,6 +519,43 @@ async fn a_protected_stack_refuses_replacements_and_removal_until_that_is_lifted
     let lifted = Wanted { protect: false, ..wanted };
     done(apply(&aws.session().await, &lifted, &run().0).await.unwrap());
     assert_eq!(aws.count("UpdateTerminationProtection"), 1);
+}
+
+#[tokio::test]
+async fn a_protected_stack_refuses_what_may_be_replaced_and_says_that_it_is_only_possible() {
+    let listener = change("Modify", "Listener", "AWS::ElasticLoadBalancingV2::Listener", "Conditional");
+    let balancer = change("Modify", "Balancer", "AWS::ElasticLoadBalancingV2::LoadBalancer", "True");
+    let (both, added) = (balancer + &listener, change("Add", "PublicSubnetC", SUBNET, ""));
+    let protect = Wanted { protect: true, ..wanted() };
+    for (changes, words) in [
+        (
+            &listener,
+            "may REPLACE Listener (AWS::ElasticLoadBalancingV2::Listener): only possible, AWS decides on the way",
+        ),
+        (&both, "would REPLACE Balancer (AWS::ElasticLoadBalancingV2::LoadBalancer), and may replace Listener"),
+    ] {
+        let mut cloud = stack("CREATE_COMPLETE").changes(&[changes]).then("ExecuteChangeSet", updated());
+        cloud.is_protected = true;
+        let aws = serve(cloud).await;
+        let error = apply(&aws.session().await, &protect, &run().0).await.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(
+            error.ends_with(
+                "hint: set `protect = false` in gimmetime.toml for this one `gimmetime up`, if that may happen"
+            ),
+            "{error}"
+        );
+        assert_eq!((aws.count("ExecuteChangeSet"), aws.count("DeleteChangeSet")), (0, 1));
+    }
+    // What replaces nothing is made, and so is what may in a stack that is not protected, or no longer shall be.
+    for (changes, is_protected, wanted) in
+        [(&added, true, &protect), (&listener, false, &protect), (&listener, true, &wanted())]
+    {
+        let mut cloud = stack("CREATE_COMPLETE").changes(&[changes]).then("ExecuteChangeSet", updated());
+        cloud.is_protected = is_protected;
+        let aws = serve(cloud).await;
+        assert_eq!(done(apply(&aws.session().await, wanted, &run().0).await.unwrap()).change, Change::Updated);
+    }
 }
 
 #[tokio::test]

@@ -145,6 +145,13 @@ pub fn whole(spec: &PlaceSpec, service: &ServiceSpec, architecture: &str) -> Res
     Ok(text)
 }
 
+/// Logical ids of the subnets that are made for the tasks, and whether tasks get public addresses.
+pub(crate) fn task_network(spec: &PlaceSpec) -> (Vec<String>, bool) {
+    let wiring = Wiring::of(spec);
+    let made = wiring.task_subnets.iter().filter_map(|subnet| subnet.strip_prefix("!Ref "));
+    (made.map(str::to_owned).collect(), wiring.public_ip)
+}
+
 fn checked(spec: &PlaceSpec) -> Result<Wiring, TemplateError> {
     let mistakes = check::check(spec);
     if mistakes.is_empty() { Ok(Wiring::of(spec)) } else { Err(TemplateError::Mistakes(mistakes)) }

@@ -1,6 +1,7 @@
 //! The template as a whole: its text, what a parser of others reads in it, and what linters and an emulator say.
 
 mod emulator;
+mod facts;
 mod lints;
 mod service;
 

@@ -101,7 +101,7 @@ impl Cloud {
             }
             match asked.service.as_str() {
                 "cloudformation" => cloud.lock().unwrap().answer(asked),
-                // Both service-linked roles are there.
+                // The service-linked roles are there.
                 "iam" if asked.action == "GetRole" => xml("GetRole", "<Role><RoleName>x</RoleName></Role>"),
                 service => refuse(service, "NotInTheScript", &asked.action),
             }

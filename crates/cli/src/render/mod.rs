@@ -1,5 +1,6 @@
 //! What people see. Numbers are real, the answer comes first, colour only repeats what a sign says.
 
+mod fit;
 pub(crate) mod money;
 pub(crate) mod place;
 mod printer;

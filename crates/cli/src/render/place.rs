@@ -8,28 +8,51 @@ use serde_json::{Value, json};
 
 use super::money::monthly;
 use super::words::plain;
-use super::{Printer, Tone};
+use super::{Printer, Tone, fit};
 
-/// Where the column of dollars ends.
+/// Where the column of dollars ends, if there is room for all of it.
 const WIDTH: usize = 96;
+/// Below this width a description has no room beside its price any more.
+const NARROWEST: usize = 40;
+/// Where descriptions begin, behind sign, part and number.
+const DESCRIPTION: usize = 18;
+/// Where the words on a change begin, behind its sign and what happens.
+const CHANGE: usize = 13;
 
-/// The lines of a first plan: one a part, then the sum.
-pub(crate) fn first(plan: &FirstPlan, found: Option<&Preflight>, printer: &Printer) -> Vec<String> {
+/// The width of a plan on a terminal that is so wide, or on none.
+fn plan_width(columns: Option<usize>) -> usize {
+    columns.unwrap_or(WIDTH).clamp(NARROWEST, WIDTH)
+}
+
+/// The lines of a first plan: one a part, then the sum. Descriptions are folded to `columns`; prices never are.
+pub(crate) fn first(
+    plan: &FirstPlan,
+    found: Option<&Preflight>,
+    columns: Option<usize>,
+    printer: &Printer,
+) -> Vec<String> {
+    let width = plan_width(columns);
     let stack = found.and_then(|found| found.stack.as_ref());
     let there = stack.map_or_else(|| "nothing exists yet".to_owned(), |stack| format!("its stack is {}", stack.state));
-    let mut lines = vec![with_price(&there, "$/month")];
+    let mut lines = vec![with_price(&there, "$/month", width)];
     for line in &plan.lines {
         let create = if line.create == 0 { "–".to_owned() } else { line.create.to_string() };
-        let words = format!("{:<10} {create:>3}  {}", line.part.word(), line.words);
-        lines.push(format!(
-            "{} {}",
-            printer.paint(Tone::Good, "+"),
-            with_price_in(&words, &monthly(line.monthly), WIDTH - 2)
-        ));
+        let dollars = monthly(line.monthly);
+        let room = width - DESCRIPTION - 2 - dollars.len();
+        let mut words = fit::fold(&line.words, " ", room, 0).into_iter();
+        let first = format!("{:<10} {create:>3}  {}", line.part.word(), words.next().unwrap_or_default());
+        lines.push(format!("{} {}", printer.paint(Tone::Good, "+"), with_price(&first, &dollars, width - 2)));
+        lines.extend(words.map(|words| " ".repeat(DESCRIPTION) + &words));
     }
-    lines.push(with_sum(&format!("{} to create, 0 to change, 0 to replace", plan.create), &plan.price));
-    lines.extend(notes(&plan.notes));
+    let counts = format!("{} to create, 0 to change, 0 to replace", plan.create);
+    lines.extend(with_sum(&counts, &plan.price, folded(columns)));
+    lines.extend(plan.notes.iter().flat_map(|note| fit::fold(&format!("  note  {note}"), " ", folded(columns), 8)));
     lines
+}
+
+/// The width that sentences are folded to; where there is no terminal, they are not.
+fn folded(columns: Option<usize>) -> usize {
+    columns.map_or(usize::MAX, |columns| columns.max(NARROWEST))
 }
 
 /// The lines of a plan for a place that is there, and of what would change in its service.
@@ -37,6 +60,7 @@ pub(crate) fn changes(
     plan: &Plan,
     service: &[gimmetime_ops::three_way::Change],
     price: &Price,
+    columns: Option<usize>,
     printer: &Printer,
 ) -> Vec<String> {
     let certain = plan.changes.iter().filter(|change| !is_perhaps(change));
@@ -46,6 +70,7 @@ pub(crate) fn changes(
         lines.push(format!("{} service    {}: {}", printer.paint(Tone::Warn, "~"), change.setting, change.words));
     }
     lines.extend(plan.drift.iter().flat_map(drift_lines));
+    let mut lines: Vec<String> = lines.iter().flat_map(|line| fit::fold(line, " ", folded(columns), CHANGE)).collect();
     let counts = Counts::of(plan, service.len());
     let words = if counts.is_none() {
         "nothing to change".to_owned()
@@ -56,7 +81,7 @@ pub(crate) fn changes(
         let remove = if remove == 0 { String::new() } else { format!(", {remove} to remove") };
         format!("{create} to create, {change} to change, {replaced}{perhaps}{remove}")
     };
-    lines.push(with_sum(&words, price));
+    lines.extend(with_sum(&words, price, folded(columns)));
     lines
 }
 
@@ -135,13 +160,8 @@ fn drift_lines(drift: &Drift) -> Vec<String> {
     lines
 }
 
-/// Sentences that somebody should read before saying yes.
-fn notes(notes: &[String]) -> impl Iterator<Item = String> + '_ {
-    notes.iter().map(|note| format!("  note  {note}"))
-}
-
-/// What preflight found, the worst first.
-pub(crate) fn findings(preflight: &Preflight, printer: &Printer) -> Vec<String> {
+/// What preflight found, the worst first. A hint may be a command to be copied: it is not folded.
+pub(crate) fn findings(preflight: &Preflight, columns: Option<usize>, printer: &Printer) -> Vec<String> {
     let mut lines = Vec::new();
     for Finding { severity, words, hint } in &preflight.findings {
         let (tone, word) = match severity {
@@ -150,7 +170,8 @@ pub(crate) fn findings(preflight: &Preflight, printer: &Printer) -> Vec<String> 
             Severity::Warning => (Tone::Warn, "warning"),
             Severity::Unknown => (Tone::Dim, "unknown"),
         };
-        lines.push(format!("{}  {words}", printer.paint(tone, word)));
+        let words = format!("{}  {words}", printer.paint(tone, word));
+        lines.extend(fit::fold(&words, " ", folded(columns), 9));
         lines.extend(hint.iter().map(|hint| format!("         {hint}")));
     }
     lines
@@ -170,17 +191,20 @@ pub(crate) fn findings_json(preflight: &Preflight) -> Vec<Value> {
 }
 
 /// Words, and dollars at the end of the line.
-fn with_price(words: &str, dollars: &str) -> String {
-    with_price_in(words, dollars, WIDTH)
-}
-
-fn with_price_in(words: &str, dollars: &str, width: usize) -> String {
+fn with_price(words: &str, dollars: &str, width: usize) -> String {
     let gap = width.saturating_sub(words.chars().count() + dollars.chars().count()).max(2);
     format!("{words}{}{dollars}", " ".repeat(gap))
 }
 
-fn with_sum(words: &str, price: &Price) -> String {
-    format!("{words}      {} a month, ${:.2} an hour (prices of {PRICES_OF})", monthly(price.monthly()), price.hourly())
+/// What is done and what it costs, in one line if that has room for both.
+fn with_sum(words: &str, price: &Price, width: usize) -> Vec<String> {
+    let (monthly, hourly) = (monthly(price.monthly()), price.hourly());
+    let sum = format!("{monthly} a month, ${hourly:.2} an hour (prices of {PRICES_OF})");
+    let both = format!("{words}      {sum}");
+    if fit::width(&both) <= width {
+        return vec![both];
+    }
+    [words, &sum].into_iter().flat_map(|line| fit::fold(line, " ", width, 2)).collect()
 }
 
 /// The stable JSON of a price.
@@ -279,6 +303,8 @@ pub(crate) struct PlaceProgress {
     of: usize,
     /// What was done last.
     news: String,
+    /// The line as it is.
+    whole: String,
 }
 
 impl PlaceProgress {
@@ -321,19 +347,34 @@ impl PlaceProgress {
             Progress::Started | Progress::Skipped => {}
         }
         let of = if self.of < self.done.max(1) { String::new() } else { format!(" of {}", self.of) };
-        let words = format!("{doing} {}{of} · {}", self.done, resource.logical_id);
+        self.whole = format!("{doing} {}{of} · {}", self.done, resource.logical_id);
         // Elsewhere than on a terminal each quarter is news.
         let quarter = |done: usize| done * 4 / self.of.max(1);
         if resource.progress == Progress::Done && quarter(self.done - 1) < quarter(self.done) {
-            self.news.clone_from(&words);
+            self.news.clone_from(&self.whole);
         }
-        printer.progress(&words, &self.news);
+        printer.progress(&self.whole, &self.news);
+    }
+
+    /// Draws the line once more where it was taken away for a question.
+    pub(crate) fn again(&self, printer: &mut Printer) {
+        printer.progress(&self.whole, "");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn price() -> Price {
+        let hours = gimmetime_aws::cost::Item {
+            part: gimmetime_aws::cost::Part::Balancer,
+            name: "balancer hours",
+            formula: "730 h × 0.01".to_owned(),
+            monthly: 7.3,
+        };
+        Price { items: vec![hours], priced_as: "eu-west-1" }
+    }
 
     fn modified(logical_id: &str, replacement: Replacement) -> PlannedChange {
         PlannedChange {
@@ -374,16 +415,10 @@ mod tests {
             drift: Some(Drift { drifted: vec![drifted, gone], ..Drift::default() }),
         };
         let service = [gimmetime_ops::three_way::Change { setting: "count".to_owned(), words: "2→3".to_owned() }];
-        let hours = gimmetime_aws::cost::Item {
-            part: gimmetime_aws::cost::Part::Balancer,
-            name: "balancer hours",
-            formula: "730 h × 0.01".to_owned(),
-            monthly: 7.3,
-        };
-        let price = Price { items: vec![hours], priced_as: "eu-west-1" };
+        let price = price();
         let printer = Printer::new(&crate::args::Common::default(), true, true);
         assert_eq!(
-            changes(&plan, &service, &price, &printer),
+            changes(&plan, &service, &price, None, &printer),
             [
                 "! REPLACE    A (AWS::EC2::Subnet)  subnet-1  CidrBlock",
                 "~ change     C (AWS::EC2::Subnet)  subnet-1  CidrBlock",
@@ -401,8 +436,45 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_fits_a_narrow_terminal_with_every_sign_and_price() {
+        let line = |part, create, words: &str, monthly| gimmetime_aws::PlanLine {
+            part,
+            create,
+            words: words.to_owned(),
+            monthly,
+        };
+        let plan = FirstPlan {
+            create: 15,
+            resources: Vec::new(),
+            lines: vec![
+                line(gimmetime_aws::cost::Part::Network, 10, "VPC 10.42.0.0/16, 2 zones, public subnets", 0.0),
+                line(gimmetime_aws::cost::Part::Balancer, 5, "ALB :80", 1204.0),
+            ],
+            notes: vec!["everybody on the internet can connect to it".to_owned()],
+            price: price(),
+        };
+        let printer = Printer::new(&crate::args::Common::default(), true, true);
+        assert_eq!(
+            first(&plan, None, Some(45), &printer),
+            [
+                "nothing exists yet                    $/month",
+                "+ network     10  VPC 10.42.0.0/16, 2    0.00",
+                "                  zones, public subnets",
+                "+ balancer     5  ALB :80            1,204.00",
+                "15 to create, 0 to change, 0 to replace",
+                "7.30 a month, $0.01 an hour (prices of",
+                &format!("  {PRICES_OF})"),
+                "  note  everybody on the internet can connect",
+                "        to it",
+            ]
+        );
+        // Where there is no terminal, nothing is folded but what never had room.
+        assert_eq!(first(&plan, None, None, &printer).len(), 5);
+    }
+
+    #[test]
     fn dollars_stand_in_one_column() {
-        assert_eq!(with_price_in("a", "0.00", 10), "a     0.00");
-        assert_eq!(with_price_in("a long sentence", "0.00", 10), "a long sentence  0.00");
+        assert_eq!(with_price("a", "0.00", 10), "a     0.00");
+        assert_eq!(with_price("a long sentence", "0.00", 10), "a long sentence  0.00");
     }
 }

@@ -4,11 +4,16 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use serde::Serialize;
 
+use super::fit;
 use crate::args::{Common, Output};
 use crate::exit::Failure;
+
+/// How far the second line of a folded one is indented.
+const HANG: usize = 2;
 
 /// Writes for a person or a program, in colour or not.
 #[derive(Debug)]
@@ -24,6 +29,18 @@ pub(crate) struct Printer {
     registry: String,
     /// What the live line shows now.
     shown: String,
+    /// The lines of the picture that is being made.
+    picture: Option<Vec<String>>,
+    drawn: Drawing,
+}
+
+/// What was drawn of something that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drawing {
+    /// Nothing is: it is no terminal, or one that knows no places.
+    Impossible,
+    Nothing,
+    Picture,
 }
 
 /// How a word is meant. Colour repeats what a sign or the word itself says.
@@ -48,6 +65,8 @@ impl Printer {
             place: String::new(),
             registry: String::new(),
             shown: String::new(),
+            picture: None,
+            drawn: if json || dumb || !io::stdout().is_terminal() { Drawing::Impossible } else { Drawing::Nothing },
         }
     }
 
@@ -113,6 +132,10 @@ impl Printer {
 
     /// A line of data, whoever reads.
     pub(crate) fn data(&mut self, line: impl Display) -> io::Result<()> {
+        if let Some(picture) = &mut self.picture {
+            picture.extend(line.to_string().lines().map(str::to_owned));
+            return Ok(());
+        }
         self.clear();
         let mut out = io::stdout().lock();
         writeln!(out, "{line}")?;
@@ -136,25 +159,48 @@ impl Printer {
         if words.is_empty() || words == self.shown {
             return;
         }
-        words.clone_into(&mut self.shown);
         let mut err = io::stderr().lock();
         // Nobody who watches is no reason to fail. A line that wraps could not be taken away again.
-        let words = if self.live { cut(words, columns()) } else { words };
-        let _ = if self.live { write!(err, "\r\u{1b}[2K{words}") } else { writeln!(err, "{words}") };
+        let _ = if self.live {
+            let fitting = fit::cut(words, self.note_columns().unwrap_or(usize::MAX));
+            write!(err, "{}{fitting}", self.blank())
+        } else {
+            writeln!(err, "{words}")
+        };
         let _ = err.flush();
+        words.clone_into(&mut self.shown);
     }
 
     /// A remark that stays.
     pub(crate) fn note(&mut self, words: impl Display) {
         self.clear();
-        let _ = writeln!(io::stderr().lock(), "{}", self.placed(&words.to_string()));
+        let words = self.placed(&words.to_string());
+        // A terminal shows Ctrl-C where it was typed: it is written over.
+        let words = if self.live { format!("\r{words}") } else { fit::colourless(&words) };
+        let _ = writeln!(io::stderr().lock(), "{words}");
+    }
+
+    /// A remark that says where it is; what stands between ` · ` is not torn apart.
+    pub(crate) fn heading(&mut self, words: &str) {
+        for line in fit::fold(words, " · ", self.note_columns().unwrap_or(usize::MAX), HANG) {
+            self.note(line);
+        }
+    }
+
+    /// A line of data for a person that may be broken where `joint` stands.
+    ///
+    /// # Errors
+    /// When standard output is gone: the caller should end quietly.
+    pub(crate) fn folded(&mut self, words: &str, joint: &str) -> io::Result<()> {
+        let columns = self.data_columns().unwrap_or(usize::MAX);
+        fit::fold(words, joint, columns, HANG).into_iter().try_for_each(|line| self.text(line))
     }
 
     /// Takes the live line away.
     pub(crate) fn clear(&mut self) {
         if self.live && !self.shown.is_empty() {
             let mut err = io::stderr().lock();
-            let _ = write!(err, "\r\u{1b}[2K");
+            let _ = write!(err, "{}", self.blank());
             let _ = err.flush();
         }
         self.shown.clear();
@@ -162,9 +208,6 @@ impl Printer {
 
     /// A failure: what was attempted and got, then what to do next.
     pub(crate) fn failure(&mut self, failure: &Failure) {
-        self.clear();
-        let colour = self.colour;
-        self.colour = colour && self.live;
         let mut lines = failure.words.lines();
         self.note(format!("{} {}", self.paint(Tone::Bad, "error:"), lines.next().unwrap_or_default()));
         for line in lines {
@@ -173,30 +216,71 @@ impl Printer {
         for line in failure.hint.iter().flat_map(|hint| hint.lines()) {
             self.note(format!("{} {line}", self.paint(Tone::Strong, "hint:")));
         }
-        self.colour = colour;
     }
 
-    /// Clears the screen for the next picture of something that is watched, when it is a terminal.
-    pub(crate) fn next_picture(&mut self) -> io::Result<()> {
-        if !self.json && io::stdout().is_terminal() {
-            let mut out = io::stdout().lock();
-            write!(out, "\u{1b}[H\u{1b}[2J")?;
-            return out.flush();
+    /// Lines of data make a picture from now on, which is shown as a whole by [`Self::end_picture`].
+    pub(crate) fn begin_picture(&mut self) {
+        self.picture = Some(Vec::new());
+    }
+
+    /// Shows a picture over the one before on a terminal, as much of it as fits; elsewhere as it is.
+    ///
+    /// # Errors
+    /// When standard output is gone: the caller should end quietly.
+    pub(crate) fn end_picture(&mut self) -> io::Result<()> {
+        let lines = self.picture.take().unwrap_or_default();
+        let mut out = io::stdout().lock();
+        match terminal_size(io::stdout().as_fd()).filter(|_| self.drawn != Drawing::Impossible) {
+            Some((rows, columns)) => {
+                // The screen is cleared once; after that each line takes the place of the one before, without a flicker.
+                let clear = if self.drawn == Drawing::Nothing { "\u{1b}[2J" } else { "" };
+                write!(out, "\u{1b}[H{clear}")?;
+                for line in fit::picture(&lines, rows, columns) {
+                    writeln!(out, "{line}\u{1b}[K")?;
+                }
+                write!(out, "\u{1b}[J")?;
+                self.drawn = Drawing::Picture;
+            }
+            None => lines.iter().try_for_each(|line| writeln!(out, "{line}"))?,
         }
-        Ok(())
+        out.flush()
+    }
+
+    /// Ends the watching: what comes next begins on a line of its own, whatever was typed.
+    pub(crate) fn leave_picture(&mut self) {
+        if self.drawn == Drawing::Picture {
+            let _ = writeln!(io::stderr().lock());
+        }
+    }
+
+    /// How many characters a line of data may have; None where it may have any number.
+    pub(crate) fn data_columns(&self) -> Option<usize> {
+        columns(io::stdout().as_fd()).filter(|_| !self.json)
+    }
+
+    /// How many characters a remark may have; None where it may have any number.
+    pub(crate) fn note_columns(&self) -> Option<usize> {
+        columns(io::stderr().as_fd()).filter(|_| self.live)
+    }
+
+    /// Takes the live line away, with what was typed behind it. Blanks do: who wants no colours may have a terminal that
+    /// knows no escape codes.
+    fn blank(&self) -> String {
+        let columns = self.note_columns().unwrap_or_else(|| fit::width(&self.shown));
+        format!("\r{}\r", " ".repeat(columns))
     }
 }
 
-/// How wide the terminal of the live line is, in characters; None if it does not tell.
-fn columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| 0 < *columns)
+/// How many rows and columns a terminal has; None if there is none, or it does not tell.
+fn terminal_size(stream: BorrowedFd<'_>) -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    let size = (usize::from(size.ws_row), usize::from(size.ws_col));
+    (0 < size.0 && 0 < size.1).then_some(size)
 }
 
-/// As much of the words as leaves the last column free, where some terminals begin a new line already.
-fn cut(words: &str, columns: Option<usize>) -> &str {
-    let Some(columns) = columns else { return words };
-    words.char_indices().nth(columns.saturating_sub(1)).map_or(words, |(end, _)| &words[..end])
+/// How many characters fit in a line of a terminal. The last column stays free: some begin a new line there already.
+fn columns(stream: BorrowedFd<'_>) -> Option<usize> {
+    terminal_size(stream).map(|(_, columns)| columns - 1)
 }
 
 #[cfg(test)]
@@ -215,13 +299,5 @@ mod tests {
             printer.placed("gimmetime plan --target production"),
             "gimmetime --name time --registry h:1/r plan --target production"
         );
-    }
-
-    #[test]
-    fn a_live_line_is_cut_to_the_terminal_in_characters() {
-        assert_eq!(cut("r1 → r2 ±3", Some(6)), "r1 → ");
-        assert_eq!(cut("r1 → r2", Some(8)), "r1 → r2");
-        assert_eq!(cut("r1 → r2", Some(1)), "");
-        assert_eq!(cut("r1 → r2", None), "r1 → r2");
     }
 }

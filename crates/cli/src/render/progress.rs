@@ -3,7 +3,7 @@
 use gimmetime_ops::{Event, Operation};
 
 use super::Printer;
-use super::units::span;
+use super::units::{counted, span};
 use super::words::shorten;
 
 /// What the line says so far.
@@ -49,6 +49,9 @@ impl Progress {
             Event::ServesEveryone { after } => {
                 self.set(Part::Serves, format!("serves everyone after {}", span(*after)));
             }
+            Event::ServesNobody { after } => {
+                self.set(Part::Serves, format!("serves nobody after {}", span(*after)));
+            }
             Event::Draining { n } => self.set(Part::Draining, format!("draining {n}")),
             Event::Waiting { what } => self.set(Part::Waiting, format!("waiting: {what}")),
             Event::TaskFailed { task, reason } => return printer.note(format!("  task {task}: {}", shorten(reason))),
@@ -59,10 +62,18 @@ impl Progress {
             }
         }
         let newest = self.parts.last().map(|(_, words)| words.as_str());
-        let parts = self.parts.iter().map(|(_, words)| words.as_str());
-        let whole = std::iter::once(self.head.as_str()).chain(parts).collect::<Vec<_>>().join(" · ");
         let news = std::iter::once(self.head.as_str()).chain(newest).collect::<Vec<_>>().join(" · ");
-        printer.progress(&whole, &news);
+        printer.progress(&self.whole(), &news);
+    }
+
+    /// Draws the line once more where it was taken away for a question.
+    pub(crate) fn again(&self, printer: &mut Printer) {
+        printer.progress(&self.whole(), "");
+    }
+
+    fn whole(&self) -> String {
+        let parts = self.parts.iter().map(|(_, words)| words.as_str());
+        std::iter::once(self.head.as_str()).chain(parts).collect::<Vec<_>>().join(" · ")
     }
 
     fn set(&mut self, part: Part, words: String) {
@@ -73,7 +84,7 @@ impl Progress {
 
 fn head(operation: Operation, from: Option<u32>, to: u32, count: u32) -> String {
     match (operation, from) {
-        (Operation::Scale, _) => format!("r{to} → {count} tasks"),
+        (Operation::Scale, _) => format!("r{to} → {}", counted(count as usize, "task")),
         (_, Some(from)) if from != to => format!("r{from} → r{to}"),
         _ => format!("r{to}"),
     }

@@ -16,13 +16,15 @@ use crate::verbs::check::verdict_word;
 
 /// A phase below this took no time worth a word.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// What is true of a service of no tasks.
+const NOBODY: &str = "no task runs, so nobody is served";
 /// Log lines shown without `--verbose`.
 const FEW: usize = 1;
 
 /// The phases and the probe of a rollout that did what was asked.
 pub(crate) fn success(report: &RolloutReport, printer: &mut Printer) -> io::Result<()> {
     let tick = printer.paint(Tone::Good, "✔");
-    printer.text(format!("{tick} {}", phases(report)))?;
+    printer.folded(&format!("{tick} {}", phases(report)), " ")?;
     if let (true, Some(tally)) = (report.is_unverified(), &report.tally) {
         let words = tally.first_unverified.first().map_or("", |(_, words)| words);
         let (sign, requests) = (printer.paint(Tone::Warn, "?"), count(tally.requests));
@@ -55,14 +57,18 @@ pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Print
     let after = span(report.ledger.total);
     let was_noticed = report.tally.as_ref().is_some_and(|tally| 0 < tally.failed);
     let tally = report.tally.as_ref().map_or_else(String::new, |tally| format!(" ({})", brief(tally)));
+    let is_same = report.from == Some(report.to);
     let ending = match (report.outcome, report.from) {
+        (Outcome::RolledBack, Some(_)) if is_same && was_noticed => format!("Rolled back to the tasks before{tally}"),
+        (Outcome::RolledBack, Some(_)) if is_same => format!("Rolled back; the tasks before never stopped{tally}"),
         (Outcome::RolledBack, Some(from)) if was_noticed => format!("Rolled back to r{from}{tally}"),
         (Outcome::RolledBack, Some(from)) => format!("Rolled back; r{from} never stopped{tally}"),
         (Outcome::RolledBack, None) => format!("Rolled back{tally}"),
         (Outcome::FailedAndOldServes, _) => format!("Not rolled back; healthy tasks serve on{tally}"),
         _ => format!("No task is healthy{tally}"),
     };
-    printer.text(format!("{cross} r{} failed after {after}{cause}. {ending}", report.to))?;
+    let again = if is_same { " once more" } else { "" };
+    printer.text(format!("{cross} r{}{again} failed after {after}{cause}. {ending}", report.to))?;
     report.cause.as_ref().map_or(Ok(()), |cause| diagnosis(cause, verbose, printer))
 }
 
@@ -86,12 +92,18 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
         printer.text(format!("{label:<10} {} {}  {}{more}", clock_time(line.at), line.task, plain(&line.text)))?;
     }
     if !cause.changed.is_empty() {
-        let before = cause.before.map_or_else(String::new, |before| format!("r{before} → "));
+        let before = cause.before.filter(|before| *before != cause.release);
+        let before = before.map_or_else(String::new, |before| format!("r{before} → "));
         printer.text(format!("changed    {before}r{}: {}", cause.release, cause.changed.join(", ")))?;
     }
     let fix =
         if cause.advice.is_empty() { cause.fix.clone() } else { format!("{}, then: {}", cause.advice, cause.fix) };
     printer.text(format!("fix        {fix}"))
+}
+
+/// What is said of a service of no tasks, and how it gets some.
+pub(crate) fn nobody(printer: &Printer) -> String {
+    format!("{NOBODY}; to change that: {}", printer.placed("gimmetime scale 2"))
 }
 
 /// `push 1 s · start 31 s · healthy 11 s · drain 15 s = 58 s (last time 61 s); r14 serves everyone after 43 s`
@@ -104,6 +116,7 @@ fn phases(report: &RolloutReport) -> String {
     let sum = if parts.len() < 2 { sum } else { format!("{} = {sum}", parts.join(" · ")) };
     let last = report.last.map_or_else(String::new, |last| format!(" (last time {})", span(last.sum())));
     match serves_everyone {
+        _ if report.count == 0 => format!("{sum}{last}; {NOBODY}"),
         Some(after) if report.operation != Operation::Scale => {
             let after = push.unwrap_or_default() + after;
             format!("{sum}{last}; r{} serves everyone after {}", report.to, span(after))

@@ -50,6 +50,11 @@ pub(crate) fn clock_time(at: Timestamp) -> String {
     zoned(at).map_or_else(|| "--:--:--".to_owned(), |zoned| zoned.strftime("%H:%M:%S").to_string())
 }
 
+/// The same without seconds: `04:12`.
+pub(crate) fn minute_time(at: Timestamp) -> String {
+    zoned(at).map_or_else(|| "--:--".to_owned(), |zoned| zoned.strftime("%H:%M").to_string())
+}
+
 /// Day and time in the zone of whoever looks: `2026-11-22 14:02`.
 pub(crate) fn day_time(at: Timestamp) -> String {
     zoned(at).map_or_else(|| "-".to_owned(), |zoned| zoned.strftime("%Y-%m-%d %H:%M").to_string())

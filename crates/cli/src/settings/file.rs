@@ -75,7 +75,7 @@ impl File {
                 return Err(mistakes);
             }
         };
-        let mut top = Reader::new(source, "", document.as_table());
+        let mut top = Reader::new(source, document.as_table());
         let mut file = Self {
             name: top.string("name", &mut mistakes),
             target: top.string("target", &mut mistakes),

@@ -28,10 +28,9 @@ pub(crate) use file::{File, ServiceFile};
 pub(crate) use place::{AwsPlace, Place};
 pub(crate) use reader::{Mistake, Mistakes};
 pub(crate) use registry::RegistryEnvironment;
-pub(crate) use target_file::region as parse_region;
+pub(crate) use target_file::{LOCAL, github_provider as parse_github_provider, region as parse_region};
 
 use place::check_aws_name;
-use target_file::LOCAL;
 
 /// The settings file that is read when none is named.
 const DEFAULT_FILE: &str = "gimmetime.toml";

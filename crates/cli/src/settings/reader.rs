@@ -123,13 +123,20 @@ pub(crate) struct Reader<'a> {
     source: &'a str,
     path: String,
     table: &'a dyn TableLike,
+    /// Where it stands, if it stands in one place.
+    span: Option<Range<usize>>,
     asked: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads a table; `path` is how messages call it, empty for the top.
-    pub(crate) fn new(source: &'a str, path: &str, table: &'a dyn TableLike) -> Self {
-        Self { source, path: path.to_owned(), table, asked: Vec::new() }
+    /// Reads a whole file.
+    pub(crate) fn new(source: &'a str, table: &'a dyn TableLike) -> Self {
+        Self { source, path: String::new(), table, span: None, asked: Vec::new() }
+    }
+
+    /// Reads a table in this one.
+    fn inner(&self, key: &str, item: &'a Item, table: &'a dyn TableLike) -> Self {
+        Self { source: self.source, path: self.full(key), table, span: item.span(), asked: Vec::new() }
     }
 
     /// A string.
@@ -235,6 +242,13 @@ impl<'a> Reader<'a> {
         self.wrong(span, key, why, mistakes);
     }
 
+    /// A mistake in the table itself; `hint` is what to do.
+    pub(crate) fn refuse_all(&self, why: &str, hint: &str, mistakes: &mut Mistakes) {
+        let first = || self.table.iter().find_map(|(_, item)| item.span());
+        let line = self.span.clone().or_else(first).map(|span| line_of(self.source, span.start));
+        mistakes.add(Mistake::plain(format!("`{}`: {why}", self.path)).at(line).hint(hint));
+    }
+
     /// The line of a key that is there, counted from 1.
     pub(crate) fn line(&self, key: &str) -> Option<usize> {
         Some(line_of(self.source, self.table.get(key)?.span()?.start))
@@ -271,7 +285,7 @@ impl<'a> Reader<'a> {
             self.wrong(item.span(), key, &format!("expected a table, but found {}", item.type_name()), mistakes);
             return None;
         };
-        Some(Reader::new(self.source, &self.full(key), table))
+        Some(self.inner(key, item, table))
     }
 
     /// Every table in this one, by the name the user gave it.
@@ -279,7 +293,7 @@ impl<'a> Reader<'a> {
         let mut tables = Vec::new();
         for (name, item) in self.table.iter() {
             match item.as_table_like() {
-                Some(table) => tables.push((name.to_owned(), Reader::new(self.source, &self.full(name), table))),
+                Some(table) => tables.push((name.to_owned(), self.inner(name, item, table))),
                 None => self.wrong(item.span(), name, &format!("expected a table, but found {}", kind(item)), mistakes),
             }
         }
@@ -335,7 +349,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The known name that is most like this one, if any is like it.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
     let alike = near.filter(|(score, _)| ALIKE <= *score);
     alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, nearest)| nearest)

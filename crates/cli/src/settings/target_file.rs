@@ -16,6 +16,9 @@ const AWS_ONLY: [&str; 4] = ["network", "roles", "logs", "protect"];
 /// Keys of targets on AWS that later versions will know.
 const LATER: [&str; 5] = ["https", "scaling", "waf", "alarms", "guardduty"];
 
+/// What tells where a target is.
+const WHERE: &str = "on AWS: aws = { account = \"123456789012\", region = \"eu-west-1\" }; on this machine: listen = \"127.0.0.1:8080\"";
+
 /// `[targets.NAME]`
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TargetFile {
@@ -94,7 +97,12 @@ impl TargetFile {
         if is_aws && reader.has("listen") {
             reader.refuse("listen", "a target on AWS listens on port 80 of its balancer; remove it", mistakes);
         }
-        for key in AWS_ONLY.into_iter().filter(|key| !is_aws && reader.has(key)) {
+        let is_here = name == LOCAL || reader.has("listen") || top.listen.is_some();
+        if !is_aws && !is_here {
+            // A name says nothing: `production` would run on this machine, and nobody would notice.
+            reader.refuse_all("neither `listen` nor `aws` says where it is", WHERE, mistakes);
+        }
+        for key in AWS_ONLY.into_iter().filter(|key| !is_aws && is_here && reader.has(key)) {
             reader.refuse(key, "is for targets on AWS, and this one has no `aws`", mistakes);
         }
         reader.finish(mistakes);
@@ -287,7 +295,14 @@ fn id(prefix: &str, text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err(format!("expected an id as {prefix}0a1b2c3d, but found `{text}`")) }
 }
 
-/// The ARN of an IAM role or policy.
+/// The ARN of what vouches for GitHub's tokens in an account.
+pub(crate) fn github_provider(text: &str) -> Result<String, String> {
+    const GITHUB: &str = ":oidc-provider/token.actions.githubusercontent.com";
+    let arn = arn("oidc-provider", text).ok().filter(|arn| arn.ends_with(GITHUB));
+    arn.ok_or_else(|| format!("expected a provider as arn:aws:iam::123456789012{GITHUB}, but found `{text}`"))
+}
+
+/// The ARN of an IAM role, policy or provider.
 fn arn(kind: &str, text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let fits = matches!(parts.as_slice(), ["arn", partition, "iam", "", _, resource]

@@ -63,7 +63,8 @@ fn without_a_file_every_setting_has_a_default() {
 
 #[test]
 fn a_flag_beats_the_file_and_a_target_beats_the_top() {
-    let source = "name = \"filed\"\ncount = 3\n[targets.local]\ncount = 5\n[targets.other]\n";
+    let source =
+        "name = \"filed\"\ncount = 3\n[targets.local]\ncount = 5\n[targets.other]\nlisten = \"127.0.0.1:8081\"\n";
     let flags = Common { name: Some("typed".to_owned()), ..common() };
     let settings = resolve(source, &flags).expect("it is right");
     assert_eq!((settings.name.as_str(), settings.count), ("typed", Some(5)));
@@ -74,7 +75,7 @@ fn a_flag_beats_the_file_and_a_target_beats_the_top() {
 #[test]
 fn an_unknown_target_is_refused_with_the_nearest_one() {
     let flags = Common { target: Some("prodution".to_owned()), ..common() };
-    let error = resolve("[targets.production]\n", &flags).expect_err("there is none");
+    let error = resolve("[targets.production]\naws = {}\n", &flags).expect_err("there is none");
     assert_eq!(error.to_string(), "unknown target `prodution` (did you mean `production`?)");
 }
 
@@ -158,8 +159,8 @@ secrets = { KEY = "file:/etc/key" }
          it can are 30d and 60d\n\
          gimmetime.toml:8: `targets.production.logs.trail`: not in this version; remove it\n\
          gimmetime.toml:9: `targets.production.waf`: not in this version; remove it\n\
-         gimmetime.toml:11: `service.size`: Fargate has no task of 256 CPU units with 4096 MiB, only with 512 to 2048 in \
-         steps of 1024: take memory = 2048\n\
+         gimmetime.toml:11: `service.size`: Fargate has no task of 256 CPU units with 4096 MiB, only with 512, 1024, \
+         2048: take memory = 2048\n\
          gimmetime.toml:12: secret `KEY` is a file of this machine, which no task on AWS can read (ssm:NAME or \
          secretsmanager:NAME)"
     );
@@ -186,6 +187,39 @@ fn keys_that_contradict_each_other_are_refused() {
     let said = mistakes("[targets.local]\nnetwork = { mode = \"nat\" }\nprotect = true\n");
     assert!(said.contains(":2: `targets.local.network`: is for targets on AWS, and this one has no `aws`"), "{said}");
     assert!(said.contains(":3: `targets.local.protect`: is for targets on AWS"), "{said}");
+}
+
+#[test]
+fn a_target_that_is_not_called_local_must_say_where_it_is() {
+    let where_it_is = "neither `listen` nor `aws` says where it is (on AWS: aws = { account = \"123456789012\", \
+                       region = \"eu-west-1\" }; on this machine: listen = \"127.0.0.1:8080\")";
+    for (source, line) in [
+        ("[targets.production]\ncount = 2\n", 1),
+        ("\n[targets]\nproduction = { count = 2 }\n", 3),
+        ("\ntargets.production.count = 2\n", 2),
+        ("[targets.production]\nprotect = true\n", 1),
+    ] {
+        assert_eq!(mistakes(source), format!("gimmetime.toml:{line}: `targets.production`: {where_it_is}"), "{source}");
+    }
+    let sources = [
+        "[targets.local]\ncount = 2\n",
+        "[targets.staging]\nlisten = \"127.0.0.1:8081\"\n",
+        "[targets.staging]\naws = {}\n",
+        "listen = \"127.0.0.1:8081\"\n[targets.staging]\ncount = 1\n",
+        "aws = {}\n[targets.staging]\ncount = 1\n",
+    ];
+    for source in sources {
+        assert!(resolve(source, &common()).is_ok(), "{source}");
+    }
+}
+
+#[test]
+fn a_provider_for_github_is_told_by_its_arn() {
+    let arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+    assert_eq!(parse_github_provider(arn).as_deref(), Ok(arn));
+    for wrong in ["token.actions.githubusercontent.com", "arn:aws:iam::123456789012:oidc-provider/gitlab.com"] {
+        assert!(parse_github_provider(wrong).is_err_and(|why| why.contains("but found")), "{wrong}");
+    }
 }
 
 #[test]

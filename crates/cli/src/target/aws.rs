@@ -96,7 +96,7 @@ impl Cloud {
 /// The way to AWS, proved; its first line is who asks, and where.
 pub(crate) async fn open(settings: &Settings, place: &AwsPlace, printer: &mut Printer) -> Result<Session, Failure> {
     let session = Session::open(&session_spec(place)).await?;
-    printer.note(heading(&settings.target, session.identity()));
+    printer.heading(&heading(&settings.target, session.identity()));
     Ok(session)
 }
 

@@ -8,7 +8,8 @@ use tokio::signal::unix::SignalKind;
 
 use crate::args::Busy;
 use crate::exit::{Exit, Failure};
-use crate::follow::{Follow, Followed, answer, listen};
+use crate::follow::{Follow, Followed, listen};
+use crate::question;
 use crate::render::{Printer, rollout};
 use crate::target;
 use crate::verbs::{Context, said};
@@ -152,8 +153,8 @@ async fn choose(other: &gimmetime_ops::Busy, flags: &Busy, printer: &mut Printer
     }
     if printer.can_ask() {
         let mut interrupt = listen(SignalKind::interrupt())?;
-        printer.note(format!("{first}. [a]ttach to it, [w]ait for its end, or [q]uit?"));
-        match answer(&mut interrupt).await.as_deref() {
+        let question = format!("{first}. [a]ttach to it, [w]ait for its end, or [q]uit?");
+        match question::ask(&question, &mut interrupt, printer).await.as_deref() {
             Some("a" | "attach") => return Ok(Choice::Attach),
             Some("w" | "wait") => return Ok(Choice::Wait),
             _ => {}

@@ -3,15 +3,15 @@
 use tokio::signal::unix::SignalKind;
 
 use crate::exit::Failure;
-use crate::follow::{answer, listen};
+use crate::follow::listen;
+use crate::question;
 use crate::render::Printer;
 
 /// Goes on after a yes.
 pub(crate) async fn yes(question: &str, printer: &mut Printer) -> Result<(), Failure> {
     must_ask(printer, "pass --yes")?;
     let mut interrupt = listen(SignalKind::interrupt())?;
-    printer.note(format!("{question} [y]es, [n]o"));
-    match answer(&mut interrupt).await.as_deref() {
+    match question::ask(&format!("{question} [y]es, [n]o"), &mut interrupt, printer).await.as_deref() {
         Some("y" | "yes") => Ok(()),
         _ => Err(Failure::unsure("nothing was changed")),
     }
@@ -21,8 +21,7 @@ pub(crate) async fn yes(question: &str, printer: &mut Printer) -> Result<(), Fai
 pub(crate) async fn name(name: &str, printer: &mut Printer) -> Result<(), Failure> {
     must_ask(printer, &format!("pass --yes --name {name}"))?;
     let mut interrupt = listen(SignalKind::interrupt())?;
-    printer.note(format!("type the name: {name}"));
-    match answer(&mut interrupt).await {
+    match question::ask(&format!("type the name: {name}"), &mut interrupt, printer).await {
         Some(typed) if typed == name.to_lowercase() => Ok(()),
         _ => Err(Failure::unsure("nothing was deleted: that is not its name")),
     }

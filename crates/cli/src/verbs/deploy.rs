@@ -59,6 +59,12 @@ fn unchanged(release: u32, healthy: u32, desired: u32, printer: &mut Printer) ->
     said(printer.json(&json!({
         "operation": "deploy", "outcome": "unchanged", "release": release, "healthy": healthy, "desired": desired,
     })))?;
+    if desired == 0 {
+        return said(
+            printer
+                .text(format!("r{release} has this digest and these settings already; {}", rollout::nobody(printer))),
+        );
+    }
     if desired <= healthy {
         let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
         return said(printer.text(words));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::args::Iam;
 use crate::exit::{Exit, Failure};
 use crate::render::Printer;
+use crate::settings::AwsPlace;
 use crate::target;
 use crate::verbs::{Context, said};
 
@@ -15,7 +16,10 @@ pub(crate) fn run(context: &Context, args: &Iam, printer: &mut Printer) -> Resul
         Iam::Up => "iam up".to_owned(),
         Iam::Deploy => "iam deploy".to_owned(),
         Iam::Read => "iam read".to_owned(),
-        Iam::Github { repository, branch } => format!("iam github {repository} --branch {branch}"),
+        Iam::Github { repository, branch, provider } => {
+            let provider = provider.as_ref().map_or_else(String::new, |arn| format!(" --provider-arn {arn}"));
+            format!("iam github {repository} --branch {branch}{provider}")
+        }
     })?;
     let spec = target::aws_spec(&context.settings, place, target::region(place)?);
     let scope = Scope::of(&spec, place.account.as_deref().unwrap_or("*"));
@@ -23,16 +27,29 @@ pub(crate) fn run(context: &Context, args: &Iam, printer: &mut Printer) -> Resul
         Iam::Up => Level::Up,
         Iam::Deploy => Level::Deploy,
         Iam::Read => Level::Read,
-        Iam::Github { repository, branch } => {
+        Iam::Github { repository, branch, provider } => {
             if repository.split('/').filter(|part| !part.is_empty()).count() != 2 {
                 let words = format!("expected a repository as OWNER/NAME, but found `{repository}`");
                 return Err(Failure::unsure(words));
             }
-            let from = GitHub { repository: repository.clone(), branch: branch.clone(), provider: Provider::Made };
+            let provider = provider_of(provider.as_deref(), place)?;
+            let from = GitHub { repository: repository.clone(), branch: branch.clone(), provider };
             return said(printer.data(github(&scope, &from).trim_end()));
         }
     };
     show(&policies(level, &scope), printer)
+}
+
+/// Who vouches for GitHub's tokens. A role trusts only a provider of its own account.
+fn provider_of(arn: Option<&str>, place: &AwsPlace) -> Result<Provider, Failure> {
+    let Some(arn) = arn else { return Ok(Provider::Made) };
+    match (&place.account, arn.split(':').nth(4)) {
+        (Some(account), Some(other)) if account != other => {
+            let words = format!("the provider is in account {other}, and the target's account is {account}");
+            Err(Failure::unsure(words).hint("aws iam list-open-id-connect-providers, with the target's credentials"))
+        }
+        _ => Ok(Provider::Existing(arn.to_owned())),
+    }
 }
 
 /// Documents alone on standard output, so that one can be piped on; their names beside it.

@@ -61,6 +61,10 @@ pub(crate) async fn run(cli: Cli, environment: &Environment, printer: &mut Print
     let settings = Settings::resolve(&cli.common, environment)
         .map_err(|mistakes| Failure::unsure(mistakes.to_string()).hint(mistakes.advice()))?;
     let context = Context { common: cli.common, settings, who: environment.who(), environment: environment.clone() };
+    if context.settings.place.is_local() && context.settings.target != settings::LOCAL {
+        // Its name could be that of a place elsewhere.
+        printer.heading(&format!("{} · this machine", context.settings.target));
+    }
     match cli.verb {
         Verb::Up(args) => Box::pin(up::run(&context, &args, printer)).await,
         Verb::Deploy(args) => Box::pin(deploy::deploy(&context, &args, printer)).await,

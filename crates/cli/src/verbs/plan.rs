@@ -3,10 +3,10 @@
 use std::pin::pin;
 
 use gimmetime_aws::cost::{Price, price};
-use gimmetime_aws::preflight::{Preflight, preflight};
+use gimmetime_aws::preflight::{Finding, Preflight, Severity, preflight};
 use gimmetime_aws::stack::{self, Pace, PlaceRun, StackView, Wanted};
 use gimmetime_aws::template::Template;
-use gimmetime_aws::{AwsError, FirstPlan, PlaceSpec, Session, first_plan};
+use gimmetime_aws::{AwsError, FirstPlan, Forecast, Outputs, PlaceSpec, Session, first_plan, forecast};
 use gimmetime_ops::three_way::Change;
 use gimmetime_ops::{cancellation, plan_service};
 use serde_json::{Value, json};
@@ -29,20 +29,20 @@ pub(crate) async fn run(context: &Context, args: &Plan, printer: &mut Printer) -
     let place = context.on_aws("plan")?;
     let outlook = match Session::open(&target::session_spec(place)).await {
         Ok(session) => {
-            printer.note(target::heading(&settings.target, session.identity()));
+            printer.heading(&target::heading(&settings.target, session.identity()));
             Box::pin(Outlook::look(context, settings, place, &session, printer)).await?
         }
         // What the first `up` would make can be said without asking anybody.
         Err(error @ AwsError::NoCredentials { .. }) => {
             let region = target::region(place).map_err(|_| Failure::from(error))?;
             let words = "no AWS credentials: this is what the first `up` would make, whatever is there already";
-            printer.note(format!("{} · {region} · {words}", settings.target));
+            printer.heading(&format!("{} · {region} · {words}", settings.target));
             Outlook::blind(&target::aws_spec(settings, place, region))?
         }
         Err(error) => return Err(error.into()),
     };
     said(printer.json(&outlook.as_json()))?;
-    for line in outlook.lines(printer) {
+    for line in outlook.lines(printer.data_columns(), printer) {
         said(printer.text(line))?;
     }
     Ok(outlook.exit(args))
@@ -108,6 +108,8 @@ impl Outlook {
             return Ok(Self { preflight: Some(preflight), kind: Kind::First(Box::new(plan)) });
         }
         let plan = Box::pin(planned(context, session, &aim.wanted)).await?;
+        preflight.findings.extend(kept(&plan, &aim.wanted));
+        preflight.findings.sort();
         let service = Self::of_service(context, settings, session, aim, &plan);
         let service = unless_interrupted(service, INTERRUPTED).await??;
         Ok(Self {
@@ -125,13 +127,27 @@ impl Outlook {
         plan: &stack::Plan,
     ) -> Result<Vec<Change>, Failure> {
         let cloud = aim.cloud(context, settings, session, plan.stack.as_ref())?;
-        let Some(mut cloud) = cloud else { return Ok(Vec::new()) };
+        let Some(cloud) = cloud else { return Ok(Vec::new()) };
         let repository = target::repository_of(&context.common, &cloud.outputs);
         let located = aim.prepared.locate(context, session, &repository).await?;
-        cloud.launch_on(&located.architecture);
         let spec = target::service_spec(settings, &settings.service.image, &located.repository, located.packed.clone());
-        let made = Change { setting: "service".to_owned(), words: format!("made, with {} tasks", aim.spec.count) };
-        Ok(plan_service(&cloud.place, &spec).await?.unwrap_or_else(|| vec![made]))
+        // What the place becomes has its tasks elsewhere perhaps: that is a rollout.
+        let in_place = async |outputs: Outputs| {
+            let mut cloud = Cloud::new(settings, &context.common, session.clone(), aim.spec.clone(), outputs)?;
+            cloud.launch_on(&located.architecture);
+            Ok::<_, Failure>(Box::pin(plan_service(&cloud.place, &spec)).await?)
+        };
+        let Forecast { certain, possible } = forecast(session, &aim.spec, plan, &cloud.outputs).await?;
+        let is_certain = certain == possible;
+        let Some(mut changes) = in_place(certain).await? else {
+            let words = format!("made, with {} tasks", aim.spec.count);
+            return Ok(vec![Change { setting: "service".to_owned(), words }]);
+        };
+        if !is_certain {
+            let possible = in_place(possible).await?.unwrap_or_default();
+            changes.extend(perhaps(&changes, possible));
+        }
+        Ok(changes)
     }
 
     /// Whether nothing would change.
@@ -162,16 +178,16 @@ impl Outlook {
         }
     }
 
-    /// For people.
-    pub(super) fn lines(&self, printer: &Printer) -> Vec<String> {
+    /// For people, in lines of so many characters.
+    pub(super) fn lines(&self, columns: Option<usize>, printer: &Printer) -> Vec<String> {
         let mut lines = match &self.kind {
             Kind::Refused => Vec::new(),
-            Kind::First(plan) => render::first(plan, self.preflight.as_ref(), printer),
-            Kind::Later { plan, service, price } => render::changes(plan, service, price, printer),
+            Kind::First(plan) => render::first(plan, self.preflight.as_ref(), columns, printer),
+            Kind::Later { plan, service, price } => render::changes(plan, service, price, columns, printer),
         };
         // What could not be told stands in the way of nothing, where nothing is to be done.
         if !self.is_empty() || self.is_refused() {
-            lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, printer)));
+            lines.extend(self.preflight.iter().flat_map(|preflight| render::findings(preflight, columns, printer)));
         }
         lines
     }
@@ -186,6 +202,23 @@ impl Outlook {
         value["findings"] = json!(self.preflight.as_ref().map(render::findings_json));
         value
     }
+}
+
+/// What is only possible, in words that say so, where the same setting does not change for certain.
+fn perhaps(certain: &[Change], possible: Vec<Change>) -> Vec<Change> {
+    let mut only_possible = possible;
+    only_possible.retain(|change| certain.iter().all(|known| known.setting != change.setting));
+    for change in &mut only_possible {
+        change.words.insert_str(0, "perhaps ");
+    }
+    only_possible
+}
+
+/// What protection keeps `up` from, told before anybody is asked.
+fn kept(plan: &stack::Plan, wanted: &Wanted) -> Option<Finding> {
+    let kept = stack::kept(plan.stack.as_ref()?, wanted, &plan.changes)?.to_string();
+    let (words, hint) = kept.split_once("\nhint: ").unwrap_or((&kept, ""));
+    Some(Finding { severity: Severity::Refusal, words: words.to_owned(), hint: Some(hint.to_owned()) })
 }
 
 /// What would change in the stack. Whoever interrupts it waits until nothing of the plan is left on AWS.
@@ -230,7 +263,6 @@ impl Aim {
 
 #[cfg(test)]
 mod tests {
-    use gimmetime_aws::preflight::{Finding, Severity};
     use gimmetime_aws::stack::{Action, Drift, Drifted};
 
     use super::*;
@@ -267,7 +299,7 @@ mod tests {
         let outlook = later(None, Severity::Refusal);
         assert_eq!(outlook.ends(), [Exit::Unsure, Exit::Unsure]);
         let printer = Printer::new(&crate::args::Common::default(), true, true);
-        assert!(outlook.lines(&printer).iter().any(|line| line.contains("the role does not exist")));
+        assert!(outlook.lines(None, &printer).iter().any(|line| line.contains("the role does not exist")));
     }
 
     impl Outlook {

@@ -13,10 +13,11 @@ use crate::args::Status;
 use crate::exit::{Exit, Failure};
 use crate::follow::listen;
 use crate::render::progress::short;
-use crate::render::units::{clock_time, count, day_time, half_width, latency, span};
+use crate::render::units::{clock_time, day_time, half_width, span};
 use crate::render::words::shorten;
 use crate::render::{Printer, Tone};
 use crate::target::Reached;
+use crate::traffic::{Meter, Traffic};
 use crate::verbs::{Context, check, heard, said};
 
 /// How often `--watch` looks.
@@ -32,7 +33,7 @@ pub(crate) async fn run(context: &Context, args: &Status, printer: &mut Printer)
     if args.watch {
         return watch(context, &reached, printer).await;
     }
-    Picture::take(context, &reached).await?.show(context, &reached, printer)
+    Picture::take(context, &reached, &mut Meter::default()).await?.show(context, &reached, printer)
 }
 
 /// Shows it until Ctrl-C, which may come while a picture is taken.
@@ -41,17 +42,22 @@ async fn watch(context: &Context, reached: &Reached, printer: &mut Printer) -> R
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut exit = Exit::Unsure;
     let mut pause = Duration::ZERO;
+    let mut meter = Meter::default();
     loop {
         let next = async {
             tokio::time::sleep(pause).await;
-            Picture::take(context, reached).await
+            Picture::take(context, reached, &mut meter).await
         };
         let picture = tokio::select! {
             picture = next => picture?,
-            _ = interrupt.recv() => return Ok(exit),
+            _ = interrupt.recv() => {
+                printer.leave_picture();
+                return Ok(exit);
+            }
         };
-        heard(printer.next_picture())?;
+        printer.begin_picture();
         exit = picture.show(context, reached, printer)?;
+        heard(printer.end_picture())?;
         pause = look;
     }
 }
@@ -69,24 +75,22 @@ enum Answers {
 /// All that is shown at one moment.
 struct Picture {
     status: StatusReport,
-    /// Only here: an engine counts what goes through it.
+    /// Only here.
     engine: Option<EngineDescription>,
+    traffic: Traffic,
     checked: Result<Report, CheckError>,
 }
 
 impl Picture {
-    async fn take(context: &Context, reached: &Reached) -> Result<Self, Failure> {
+    async fn take(context: &Context, reached: &Reached, meter: &mut Meter) -> Result<Self, Failure> {
         let connect_to = context.common.connect_to.clone();
         let options = Options { budget: CLOCKS, timeout: CLOCKS, connect_to, ..Options::default() };
         let place = reached.place();
         let checked = gimmetime_check::check(&place.url, &options).await;
         let clocks: Clocks = checked.iter().flat_map(clocks_of).collect();
-        let status = status(place, &clocks).await?;
-        let engine = match reached {
-            Reached::Local(local) => Some(local.endpoint.describe().await.map_err(crate::target::engine_failed)?),
-            Reached::Aws(_) => None,
-        };
-        Ok(Self { status, engine, checked })
+        let (status, counted) = tokio::join!(status(place, &clocks), counted(reached, meter));
+        let (status, (engine, traffic)) = (status?, counted?);
+        Ok(Self { status, engine, traffic, checked })
     }
 
     fn show(&self, context: &Context, reached: &Reached, printer: &mut Printer) -> Result<Exit, Failure> {
@@ -114,7 +118,7 @@ impl Picture {
             Reached::Aws(cloud) => format!(" · {}", cloud.hourly(status.desired)),
             Reached::Local(_) => String::new(),
         };
-        heard(printer.text(format!(
+        let heading = format!(
             "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}{hourly}",
             context.settings.target,
             status.service,
@@ -124,7 +128,8 @@ impl Picture {
             release.digest.as_deref().map_or_else(String::new, short),
             status.healthy,
             status.desired,
-        )))?;
+        );
+        said(printer.folded(&heading, " · "))?;
         for task in &status.tasks {
             said(printer.text(task_line(task, matches!(reached, Reached::Local(_)), printer)))?;
         }
@@ -132,9 +137,11 @@ impl Picture {
         if let (Answers::Badly(_) | Answers::OutOfReach, Err(why)) = (answers, &self.checked) {
             said(printer.text(format!("{}: {why}", reached.place().url.path)))?;
         }
-        if let Some(engine) = &self.engine {
-            said(printer.text(traffic(engine)))?;
-        }
+        said(printer.text(match self.traffic.error() {
+            Some(why) if context.common.verbose => printer.paint(Tone::Dim, why),
+            Some(_) => printer.paint(Tone::Dim, self.traffic.line()),
+            None => self.traffic.line(),
+        }))?;
         let events = if context.common.verbose { status.events.len() } else { FEW };
         for event in status.events.iter().take(events) {
             let at = event.at.map_or_else(String::new, clock_time);
@@ -179,22 +186,12 @@ impl Picture {
 
     fn as_json(&self, context: &Context, reached: &Reached) -> Value {
         let mut value = serde_json::to_value(&self.status).expect("a report has only text keys");
-        let traffic = |traffic: &gimmetime_engine::Traffic| {
-            json!({
-                "requests": traffic.requests,
-                "failed_5xx": traffic.failed5xx,
-                "per_second": traffic.per_second,
-                "p99_seconds": traffic.p99_seconds,
-            })
-        };
         value["target"] = json!(context.settings.target);
         value["url"] = json!(format!("http://{}", reached.place().url.authority()));
         match (reached, &self.engine) {
             (Reached::Local(local), Some(engine)) => {
-                let (minute, hour) = (&engine.metrics.last_minute, &engine.metrics.last_hour);
                 let Endpoint { url, state_dir, .. } = &local.endpoint;
                 value["engine"] = json!({ "pid": engine.pid, "api": url, "state": state_dir });
-                value["traffic"] = json!({ "last_minute": traffic(minute), "last_hour": traffic(hour) });
             }
             (Reached::Aws(cloud), _) => {
                 value["region"] = json!(cloud.region());
@@ -202,9 +199,23 @@ impl Picture {
             }
             (Reached::Local(_), None) => {}
         }
+        value["traffic"] = self.traffic.as_json();
+        value["traffic_error"] = json!(self.traffic.error());
         value["check"] = json!(self.checked.as_ref().ok().map(check::as_json));
         value["check_error"] = json!(self.checked.as_ref().err().map(ToString::to_string));
         value
+    }
+}
+
+/// The engine, if there is one here, and what it or AWS counted.
+async fn counted(reached: &Reached, meter: &mut Meter) -> Result<(Option<EngineDescription>, Traffic), Failure> {
+    match reached {
+        Reached::Local(local) => {
+            let engine = local.endpoint.describe().await.map_err(crate::target::engine_failed)?;
+            let traffic = Traffic::from(&engine.metrics);
+            Ok((Some(engine), traffic))
+        }
+        Reached::Aws(cloud) => Ok((None, meter.read(&cloud.session, &cloud.outputs).await)),
     }
 }
 
@@ -239,11 +250,4 @@ fn task_line(task: &TaskLine, is_local: bool, printer: &Printer) -> String {
 
 fn age_of(since: Timestamp) -> Duration {
     source::wall().since(since).magnitude()
-}
-
-fn traffic(engine: &EngineDescription) -> String {
-    let hour = &engine.metrics.last_hour;
-    let p99 = hour.p99().map_or_else(String::new, |p99| format!(", p99 {}", latency(p99)));
-    let now = engine.metrics.last_minute.per_second;
-    format!("last hour {} requests, {} 5xx{p99} · now {now:.1}/s", count(hour.requests), hour.failed5xx)
 }

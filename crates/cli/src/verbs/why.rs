@@ -23,15 +23,7 @@ pub(crate) async fn run(context: &Context, args: &Why, printer: &mut Printer) ->
     let reached = context.connect(printer).await?;
     let verbose = context.common.verbose;
     match why(reached.place(), question).await? {
-        Answer::Healthy { release, healthy, desired } => {
-            said(printer.json(&json!({ "state": "healthy", "release": release, "healthy": healthy })))?;
-            let tick = printer.paint(Tone::Good, "✔");
-            said(
-                printer.text(format!(
-                    "{tick} all is well: r{release}, {healthy} of {desired} healthy; no failure is known"
-                )),
-            )
-        }
+        Answer::Healthy { release, healthy, desired } => well(release, healthy, desired, printer),
         Answer::NoFailure { release } => {
             said(printer.json(&json!({ "state": "no_failure", "release": release })))?;
             let tick = printer.paint(Tone::Good, "✔");
@@ -69,6 +61,18 @@ pub(crate) async fn run(context: &Context, args: &Why, printer: &mut Printer) ->
             Ok(Exit::Failed)
         }
     }
+}
+
+/// Nothing is wrong, and nothing was: of a service of no tasks that is all that can be said.
+fn well(release: u32, healthy: u32, desired: u32, printer: &mut Printer) -> Result<Exit, Failure> {
+    let state = json!({ "state": "healthy", "release": release, "healthy": healthy, "desired": desired });
+    said(printer.json(&state))?;
+    if desired == 0 {
+        let words = format!("r{release} is scaled to 0, and no failure is known: {}", rollout::nobody(printer));
+        return said(printer.text(words));
+    }
+    let tick = printer.paint(Tone::Good, "✔");
+    said(printer.text(format!("{tick} all is well: r{release}, {healthy} of {desired} healthy; no failure is known")))
 }
 
 /// Reads `03:07` (the last time it was so, here) or a moment as RFC 3339.

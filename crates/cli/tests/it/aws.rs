@@ -179,7 +179,7 @@ fn a_revision_that_the_aws_cli_rolls_out_is_a_release_that_can_be_rolled_back() 
     // It bears none of our labels: who and when is known all the same.
     let (first, caller) = (place.release(1), place.json(&["status"])["caller"]["arn"].clone());
     assert_eq!((&release["digest"], release["who"].as_str()), (&first["digest"], Some(last(&caller))), "{release:#}");
-    assert!(first["at"].as_i64().unwrap() < release["at"].as_i64().unwrap(), "{release:#}");
+    assert!(first["at"].as_str().unwrap() < release["at"].as_str().unwrap(), "{release:#}");
     for pid in place.task_pids() {
         let environment = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
         assert!(environment.split('\0').any(|variable| variable == "GREETING=hello"), "{environment}");

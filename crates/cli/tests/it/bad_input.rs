@@ -75,6 +75,32 @@ fn all_that_is_wrong_in_the_settings_is_said_at_once_with_its_line_and_the_neare
 }
 
 #[test]
+fn a_target_on_this_machine_is_not_taken_for_one_elsewhere() {
+    let place = Place::new();
+    place.settings("[targets.production]\ncount = 1\n");
+    let both = ["gimmetime.toml:1: `targets.production`: neither", "on AWS: aws = {", "on this machine: listen = "];
+    place.run(&["up", "--target", "production"]).refuses(2, &both);
+    assert!(!place.state().exists());
+    place.settings(&format!("[targets.production]\ncount = 1\nlisten = \"{}\"\n", place.listen));
+    for args in [&["up"][..], &["status"], &["deploy", "--force"], &["down"]] {
+        let ran = place.must(&[args, &["--target", "production"]].concat());
+        assert_eq!(ran.stderr.lines().next(), Some("production · this machine"), "{ran:#?}");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_named_and_ends_nothing() {
+    let place = Place::new();
+    let mut command = place.command(&["ls", "--output", "json"]);
+    let ran = Ran::of(command.env("GIMMETIME_TAGET", "production").env("GIMMETIME_COUNT", "3").output().unwrap());
+    ran.ends(0)
+        .says("warning: the variable GIMMETIME_TAGET is unknown and changes nothing (did you mean GIMMETIME_TARGET?)");
+    assert_eq!(ran.stderr.matches("warning").count(), 1, "{ran:#?}");
+    let none = place.must(&["ls"]);
+    assert!(!none.stderr.contains("warning"), "what the test runner sets is known: {none:#?}");
+}
+
+#[test]
 fn an_unknown_target_is_refused_with_the_nearest_one() {
     let place = Place::new();
     place.settings("[targets.production]\naws = { account = \"123456789012\" }\n");

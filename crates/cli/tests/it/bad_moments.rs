@@ -1,7 +1,6 @@
 //! What happens at the worst moment: killed, twice, at once, in the middle, unreadable. Whoever is served goes on being
 //! served.
 
-use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Command};
 
@@ -9,52 +8,16 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::clients::Clients;
+use crate::held::Held;
 use crate::place::{Place, Ran, eventually, kill, runs, signal};
-use crate::program::{service, task_settings};
-
-/// A rollout that goes on until the test lets it end: the old tasks ignore SIGTERM.
-struct Held {
-    place: Place,
-    old: BTreeSet<u32>,
-}
+use crate::program::task_settings;
 
 impl Held {
-    /// Two old tasks serve, and the settings want a second release.
-    fn ready() -> Self {
-        let place = Place::new();
-        place.file("task", service());
-        place.settings(&task_settings("env = { MODE = \"stubborn\" }\nrollout = { stop_timeout = \"120s\" }"));
-        place.must(&["up"]);
-        let old = place.task_pids();
-        place.settings(&task_settings("env = { GREETING = \"new\" }"));
-        Self { place, old }
-    }
-
     /// Starts the deployment, and returns once only the old tasks keep it from its end.
     fn deploying(&self) -> Background {
         let deploy = Background::start(&self.place, &["deploy"]);
-        eventually("the new release serves everyone", || {
-            let is_new = |pid: &u32| !self.old.contains(pid);
-            let running = self.place.task_pids();
-            (running.len() == 2 && running.iter().all(is_new)).then_some(())
-        });
+        self.hold();
         deploy
-    }
-
-    /// Lets it end.
-    fn let_go(&self) {
-        for pid in &self.old {
-            kill(*pid);
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // A test that failed midway need not wait for the stop timeout.
-        for pid in self.old.iter().filter(|pid| runs(**pid)) {
-            signal(*pid, Signal::KILL);
-        }
     }
 }
 

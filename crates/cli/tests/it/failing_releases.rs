@@ -168,7 +168,7 @@ fn an_executable_that_cannot_run_is_refused_by_the_engine_too_and_named() {
         let (command, env, labels) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (title, version) = (title.to_owned(), "1".to_owned());
         // Unchecked, as another tool might have put it there.
-        let spec = Spec { executable, command, env, port: 8080, title, version, labels };
+        let spec = Spec { executable: executable.into(), command, env, port: 8080, title, version, labels };
         let digest = layout.add(&pack(&spec), &spec.reference().unwrap()).unwrap().digest.to_string();
         let deploy = place.run(&["deploy", &digest]);
         deploy.ends(1).says("TaskFailedToStart").says(cause).says("Rolled back; r1 never stopped").says(" 0 failed");

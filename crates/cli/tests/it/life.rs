@@ -1,10 +1,11 @@
 //! The life of a service: up, read, deploy, roll back, scale, explain, down.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clients::Clients;
 use crate::place::{Place, Ran, eventually, runs, signal};
@@ -140,6 +141,31 @@ fn logs_merge_what_tasks_say_and_tell_them_apart() {
     let only = |id: &str| place.must(&["logs", "--task", &id[..8], "--since", "1h"]).stdout;
     assert!(only(&asked[0]).contains("asked /find-me"));
     assert!(!only(&other[0]).contains("asked /find-me"));
+    for follow in [&[][..], &["--follow"]] {
+        let nope = place.run(&[&["logs", "--task", "nope"], follow].concat());
+        nope.ends(2).says("there is no task `nope`, only ").says(&asked[0][..12]).says("hint: gimmetime status");
+    }
+}
+
+#[test]
+fn a_service_of_no_tasks_is_said_to_serve_nobody() {
+    let place = Place::new();
+    place.must(&["up"]);
+    let nobody = "no task runs, so nobody is served";
+    let serves_nobody = |args: &[&str]| {
+        let ran = place.must(args);
+        ran.says(nobody);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!said.contains("serves everyone") && !said.contains("0 of 0 healthy"), "{said}");
+    };
+    serves_nobody(&["scale", "0"]);
+    for again in [&["scale", "0"][..], &["deploy"], &["deploy", "--force"], &["up"], &["why"]] {
+        serves_nobody(again);
+    }
+    let scaled = place.json(&["scale", "0"]);
+    assert_eq!((&scaled["count"], &scaled["outcome"], &scaled["probe"]), (&json!(0), &json!("done"), &json!(null)));
+    assert_eq!(scaled["phases"]["serves_everyone_seconds"], json!(null), "{scaled:#}");
+    place.must(&["scale", "1"]).says("1 of 1 healthy");
 }
 
 #[test]
@@ -172,6 +198,56 @@ fn status_and_why_tell_people_and_programs_the_same() {
     place.must(&["why"]).says("all is well: r1, 2 of 2 healthy; no failure is known");
     assert_eq!(place.json(&["why"])["state"], "healthy");
     place.must(&["check"]).says("OK  clock ").says("2 backends");
+}
+
+/// What JSON says of moments and durations: every one has the same form, and every unit is in the name.
+fn moments(value: &Value, path: &str, seen: &mut BTreeSet<String>) {
+    let key = path.rsplit('.').next().unwrap();
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, value)| moments(value, &format!("{path}.{name}"), seen));
+        }
+        Value::Array(items) => items.iter().for_each(|value| moments(value, path, seen)),
+        Value::String(text) if ["at", "since", "created", "updated", "pushed"].contains(&key) => {
+            let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+            assert_eq!(shape, "0000-00-00T00:00:00.000Z", "{path}: {text}");
+            seen.insert(path.to_owned());
+        }
+        Value::Number(number) => {
+            let has_unit = ["_ns", "_seconds", "seconds", "ms"].iter().any(|unit| key.ends_with(unit));
+            assert!(has_unit || number.as_f64().unwrap().abs() < 1e12, "a moment as a number? {path}: {number}");
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn moments_have_one_form_in_all_that_programs_read() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    place.serve_task("exit");
+    place.run(&["deploy"]).ends(1);
+    let mut seen = BTreeSet::new();
+    for verb in ["status", "releases", "why", "ls", "logs", "image ls", "deploy"] {
+        let args: Vec<&str> = verb.split(' ').chain(["--output", "json"]).collect();
+        let said = place.run(&args).stdout;
+        for value in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
+            moments(&value.unwrap(), verb, &mut seen);
+        }
+    }
+    for path in [
+        "status.release.at",
+        "status.tasks.since",
+        "status.events.at",
+        "releases.releases.at",
+        "why.diagnosis.evidence.at",
+        "logs.at",
+        "image ls.images.created",
+        "deploy.cause.evidence.at",
+    ] {
+        assert!(seen.contains(path), "no {path} in {seen:?}");
+    }
 }
 
 #[test]

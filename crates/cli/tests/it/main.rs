@@ -13,9 +13,12 @@ mod http;
 mod image;
 mod image_push;
 mod life;
+mod prompts;
 
 mod clients;
+mod held;
 mod place;
 mod program;
 mod readme;
 mod registry;
+mod terminal;

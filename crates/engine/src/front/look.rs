@@ -5,9 +5,7 @@ use std::path::Path;
 use super::{Presence, endpoint};
 use crate::error::{Attempt, EngineError};
 use crate::home::{Home, check_name};
-use crate::journal;
-use crate::proc;
-use crate::supervisor::strays;
+use crate::{journal, marker, proc};
 
 /// A task whose process lives although no supervisor does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +57,7 @@ impl Home {
     /// Tasks that live: those the journal knows, and those it does not.
     pub(super) fn live_tasks(&self) -> Vec<LiveTask> {
         let folder = self.real_folder();
-        let marked = strays::marked(&folder).into_iter();
+        let marked = marker::marked(&folder).into_iter();
         let mut tasks: Vec<LiveTask> =
             marked.map(|found| LiveTask { id: found.task.0, pid: found.process.pid }).collect();
         let known = journal::peek(&folder).map(|state| state.model.tasks).unwrap_or_default();

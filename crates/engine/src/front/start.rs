@@ -72,14 +72,24 @@ impl Home {
 
     /// One supervisor, and what it says.
     async fn attempt(&self, binary: &Path) -> Result<Readiness, EngineError> {
-        let started = self.spawn(binary);
-        let readiness = tokio::task::spawn_blocking(move || read_readiness(started?));
-        match timeout(PATIENCE, readiness).await {
-            Ok(done) => {
-                let read = done.map_err(io::Error::other).and_then(|read| read);
-                read.map_err(|error| self.not_ready(&error.to_string()))
-            }
+        let word = async {
+            let started = self.spawn_once_closed(binary).await?;
+            tokio::task::spawn_blocking(move || read_readiness(started)).await.map_err(io::Error::other)?
+        };
+        match timeout(PATIENCE, word).await {
+            Ok(read) => read.map_err(|error| self.not_ready(&error.to_string())),
             Err(_) => Err(self.not_ready(&format!("no word within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    /// Starts the supervisor as soon as nobody has its file open for writing (ETXTBSY). A process that another thread
+    /// forked while the copy was written has, until its own exec.
+    async fn spawn_once_closed(&self, binary: &Path) -> io::Result<std::process::ChildStdout> {
+        loop {
+            match self.spawn(binary) {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => sleep(LOOK).await,
+                other => return other,
+            }
         }
     }
 

@@ -14,8 +14,8 @@ use super::Presence;
 use crate::error::{Attempt, EngineError};
 use crate::home::Home;
 use crate::process::Handle;
-use crate::supervisor::strays::{self, Stray};
-use crate::{journal, proc, process};
+use crate::supervisor::strays::Stray;
+use crate::{journal, marker, proc, process};
 
 /// How long an orderly end may take: a drain, SIGTERM and SIGKILL of the slowest task ECS allows, and some.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -91,7 +91,7 @@ impl Home {
     /// which might find its port taken by now. Returns how many there were.
     async fn stop_unreachable(&self, mut progress: impl FnMut(usize)) -> usize {
         let mut stopping: JoinSet<()> =
-            strays::marked(&self.real_folder()).into_iter().filter_map(Stray::of).map(Stray::stop).collect();
+            marker::marked(&self.real_folder()).into_iter().filter_map(Stray::of).map(Stray::stop).collect();
         let tasks = stopping.len();
         progress(tasks);
         while stopping.join_next().await.is_some() {

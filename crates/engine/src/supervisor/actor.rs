@@ -17,14 +17,14 @@ use tokio::time::{Interval, interval, sleep};
 use super::core::{Core, Live};
 use super::record_end;
 use super::signals::{Asked, Signals};
-use super::strays::{self, Stray};
+use super::strays::Stray;
 use crate::enginelog::{self, EngineLog};
 use crate::error::EngineError;
 use crate::journal::Journal;
-use crate::logs;
 use crate::plane::{Order, Plane, Report};
 use crate::prober;
 use crate::process;
+use crate::{logs, marker};
 
 /// How often logs that others write to are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
@@ -255,7 +255,7 @@ impl Actor {
         self.closing.spawn(async move {
             // It reads the environment of every process of this machine: not on the actor's thread.
             let swept = id.clone();
-            let _ = tokio::task::spawn_blocking(move || strays::sweep(home.folder(), &swept)).await;
+            let _ = tokio::task::spawn_blocking(move || marker::sweep(home.folder(), &swept)).await;
             if let Some(live) = live {
                 live.pumps.finish().await;
                 logs.close(&id.0);

@@ -7,13 +7,14 @@ use gimmetime_scheduler::Input;
 use gimmetime_scheduler::model::{Exit, TaskId, TaskStatus};
 
 use super::actor::Actor;
-use super::strays::{self, Marked, Stray};
+use super::strays::Stray;
+use crate::marker::{self, Marked};
 
 impl Actor {
     /// Brings the model and what lives together; returns what was found amiss, in sentences.
     pub(super) fn resume(&mut self, known: bool, resume_count: Option<u32>) -> Vec<String> {
         let mut marked: BTreeMap<TaskId, Marked> = BTreeMap::new();
-        for found in strays::marked(self.core.home.folder()) {
+        for found in marker::marked(self.core.home.folder()) {
             marked.insert(found.task.clone(), found);
         }
         let mut findings = Vec::new();

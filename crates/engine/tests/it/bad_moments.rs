@@ -194,6 +194,21 @@ async fn of_two_starts_at_once_one_starts_and_both_report_it() {
 }
 
 #[tokio::test]
+async fn a_copy_that_somebody_still_has_open_for_writing_is_started_when_it_is_closed() {
+    let (place, _) = Place::started().await;
+    place.stop().await;
+    let copies = place.home.folder().join("bin");
+    let copy = std::fs::read_dir(copies).unwrap().next().unwrap().unwrap().path().join("gimmetime");
+    // As a process has it that was forked while the copy was written, until its exec.
+    let writer = std::fs::OpenOptions::new().append(true).open(&copy).unwrap();
+    let (endpoint, ()) = tokio::join!(place.start(), async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        drop(writer);
+    });
+    assert!(runs(endpoint.pid));
+}
+
+#[tokio::test]
 async fn what_cannot_run_fails_as_ecs_says_it_and_the_old_release_serves_on() {
     let (place, endpoint) = Place::started().await;
     place.serve(&endpoint, 1, &[("GREETING", "old")]).await;

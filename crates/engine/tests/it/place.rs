@@ -113,7 +113,7 @@ impl Place {
     /// The reference of the test's server as an image of this place.
     pub(crate) fn image(&self) -> String {
         let spec = Spec {
-            executable: program().to_vec(),
+            executable: program().to_vec().into(),
             command: Vec::new(),
             env: BTreeMap::from([("FROM_IMAGE".to_owned(), "yes".to_owned())]),
             port: 8080,

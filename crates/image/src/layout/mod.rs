@@ -124,14 +124,18 @@ impl Layout {
                 reason: Unrunnable::MediaType { media_type: text.to_owned() },
             })
         };
-        let blob = |descriptor: &Descriptor| Ok(Blob::new(kind(&descriptor.media_type)?, self.store.blob(descriptor)?));
+        let blob = |descriptor: &Descriptor| {
+            let (media_type, bytes) = (kind(&descriptor.media_type)?, self.store.blob(descriptor)?);
+            Ok(Blob { digest: descriptor.digest.clone(), media_type, bytes })
+        };
         let own_kind = kind(manifest.media_type.as_deref().unwrap_or(media_type::MANIFEST))?;
         let layers = manifest.layers.iter().map(blob).collect::<Result<_, LayoutError>>()?;
         let index = self.store.index()?;
         let entry = index.manifests.into_iter().find(|entry| entry.digest == *digest);
         let mut notes = entry.and_then(|entry| entry.annotations).unwrap_or_default();
         notes.remove(annotation::REF_NAME);
-        Ok(Image::from_blobs(Blob::new(own_kind, bytes), blob(&manifest.config)?, layers, notes))
+        let own = Blob { digest: digest.clone(), media_type: own_kind, bytes };
+        Ok(Image::from_blobs(own, blob(&manifest.config)?, layers, notes))
     }
 
     /// The program of the image `digest`, every digest on the way verified.

@@ -226,7 +226,9 @@ fn read(file: &Path, limit: u64) -> Result<Option<Vec<u8>>, LayoutError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|source| io_error("open", file, source))?,
     };
-    let mut bytes = Vec::new();
+    // A guess that spares the growing; what is read decides.
+    let size = opened.metadata().map_or(0, |metadata| metadata.len().min(limit));
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     opened.take(limit + 1).read_to_end(&mut bytes).map_err(|source| io_error("read", file, source))?;
     if limit < bytes.len() as u64 {
         return Err(corrupt(file, format!("at most {limit} bytes"), "more"));

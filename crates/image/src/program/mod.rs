@@ -133,7 +133,7 @@ impl Program {
     pub fn of(spec: Spec) -> Self {
         Self {
             path: ENTRYPOINT.to_owned(),
-            bytes: spec.executable,
+            bytes: spec.executable.into_owned(),
             args: spec.command,
             env: spec.env.into_iter().collect(),
             user: User::parse(USER),

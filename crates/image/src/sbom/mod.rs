@@ -9,8 +9,9 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use crate::config::{ENTRYPOINT, EPOCH};
+use crate::config::ENTRYPOINT;
 use crate::digest::{Digest, sha256};
+use crate::spec::EPOCH;
 pub use audit::{AuditError, audited};
 
 /// What the document calls the executable.

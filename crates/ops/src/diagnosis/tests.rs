@@ -218,3 +218,20 @@ fn a_machine_that_aws_took_back_is_no_fault_of_the_release() {
     assert!(task.is_starved() && !task.has_failed());
     assert!(stopped("TaskFailedToStart", "CannotPullContainerError: not found", None, 0).has_failed());
 }
+
+#[test]
+fn tasks_that_were_stopped_with_their_deployment_leave_its_words_to_tell() {
+    let told = |words: &str| {
+        let evidence = Evidence { given_up: Some(words.to_owned()), of: 1, ..Evidence::default() };
+        let diagnosis = diagnose(&evidence);
+        (diagnosis.cause, diagnosis.certainty)
+    };
+    let unresolved =
+        "ECS deployment circuit breaker was triggered after three unsuccessful image digest resolution attempts.";
+    assert_eq!(told(unresolved), (Cause::ImageMissing, Certainty::Likely));
+    assert_eq!(told("ECS deployment circuit breaker: tasks failed to start."), (Cause::Unknown, Certainty::Guess));
+    // What a task says of itself is surer.
+    let exited = stopped("EssentialContainerExited", "Essential container in task exited", Some(1), 1);
+    let both = Evidence { given_up: Some(unresolved.to_owned()), failed: vec![exited], ..Evidence::default() };
+    assert_eq!(diagnose(&both).cause, Cause::ExitsAtStart(1));
+}

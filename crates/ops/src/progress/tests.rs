@@ -194,10 +194,16 @@ fn scaling_waits_for_health_and_for_those_that_are_too_many() {
     up.observe(&Fixture::new(2).task(OLD, "RUNNING", "healthy").task(OLD, "RUNNING", "healthy").0, seconds(2));
     assert_eq!(up.outcome(), Some(Outcome::Done));
     let mut down = scaling(0);
-    down.observe(&Fixture::new(0).task(OLD, "STOPPING", "draining").0, seconds(1));
+    let told = down.observe(&Fixture::new(0).task(OLD, "STOPPING", "draining").0, seconds(1));
+    assert_eq!(told, [Event::Draining { n: 1 }, Event::ServesNobody { after: seconds(1) }]);
     assert_eq!(down.outcome(), None);
     down.observe(&Fixture::new(0).task(OLD, "STOPPED", "").0, seconds(2));
     assert_eq!(down.outcome(), Some(Outcome::Done));
+    assert_eq!(
+        down.ledger(),
+        Ledger { total: seconds(2), ..Ledger::default() },
+        "no task started, none serves everyone"
+    );
     let mut overtaken = scaling(2);
     overtaken.observe(&Fixture::new(5).0, seconds(1));
     assert_eq!(overtaken.outcome(), Some(Outcome::Superseded));

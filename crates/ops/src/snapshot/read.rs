@@ -7,6 +7,7 @@ use aws_sdk_ecs::types;
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthDescription};
 use gimmetime_clock::Timestamp;
 
+use crate::location::Location;
 use crate::place::CONTAINER;
 
 use super::{
@@ -20,9 +21,11 @@ const HEALTH_ATTRIBUTE: &str = "gimmetime.health";
 /// How the ids of deployments begin.
 const DEPLOYMENT: &str = "ecs-svc/";
 
-/// The same moment as the rest of this program has it.
+/// The same moment as the rest of this program has it, to the microsecond: the API's float says no more, and what it says
+/// below would turn .691 s into .690 s.
 fn moment(time: Option<&DateTime>) -> Option<Timestamp> {
-    time.and_then(|time| i64::try_from(time.as_nanos()).ok()).map(Timestamp::from_nanos)
+    let nanos = i64::try_from(time?.as_nanos()).ok()?;
+    Some(Timestamp::from_nanos(nanos.saturating_add(500).div_euclid(1000) * 1000))
 }
 
 fn count(number: i32) -> u32 {
@@ -52,6 +55,7 @@ impl From<&types::Service> for ServiceView {
             tags: tags(service.tags()),
             configuration: service.deployment_configuration().map(RolloutView::from).unwrap_or_default(),
             port: balanced_port(service),
+            location: Location::read(service),
         }
     }
 }

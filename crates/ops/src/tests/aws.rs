@@ -7,7 +7,7 @@ use crate::place::Launch;
 use crate::testing::fargate;
 
 /// A stage on Fargate whose answers pass through `twist`, with the play behind it.
-async fn twisted(
+pub(super) async fn twisted(
     fate: Fate,
     mut twist: impl FnMut(&mut Play, &str, &str) -> Reply + Send + 'static,
 ) -> (Place, Asked, Arc<Mutex<Play>>) {
@@ -21,7 +21,7 @@ async fn twisted(
     (place, asked, play)
 }
 
-fn sent(asked: &Asked, operation: &str) -> Value {
+pub(super) fn sent(asked: &Asked, operation: &str) -> Value {
     let asked = asked.lock().unwrap();
     let (_, body) = asked.iter().find(|(name, _)| name == operation).unwrap();
     serde_json::from_str(body).unwrap()
@@ -134,6 +134,34 @@ async fn the_last_words_of_a_task_are_found_behind_an_empty_page() {
     crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
     play.lock().unwrap().fate = Fate::Exits;
     let cause = deployed(&place, "bb").await.0.cause.unwrap();
+    assert_eq!(cause.evidence[0].text, "SIGNING_KEY is not set");
+}
+
+#[tokio::test]
+async fn tasks_that_show_only_after_the_service_gave_them_up_are_explained_all_the_same() {
+    // The ledger tells of the end in this look, in which no stopped task is listed yet.
+    const LAST: usize = 6;
+    let (mut ledger, mut stopped) = (0, 0);
+    let (place, _, play) = twisted(Fate::Works, move |play, operation, body| {
+        if operation == "updateservice" {
+            (ledger, stopped) = (0, 0);
+        }
+        let is_stopped = operation == "listtasks" && body.contains("STOPPED");
+        ledger += usize::from(operation == "listservicedeployments");
+        stopped += usize::from(is_stopped);
+        let (status, reply) = play.answer(operation, body);
+        match operation {
+            "listtasks" if is_stopped && stopped <= LAST => ok(&json!({"taskArns": []})),
+            "listservicedeployments" if ledger < LAST => (status, reply.replace("ROLLBACK_SUCCESSFUL", "IN_PROGRESS")),
+            _ => (status, reply),
+        }
+    })
+    .await;
+    crate::up_service(&place, &spec("aa"), &run().0).await.unwrap();
+    play.lock().unwrap().fate = Fate::Exits;
+    let (report, _) = deployed(&place, "bb").await;
+    let cause = report.cause.unwrap();
+    assert_eq!((report.outcome, cause.sentence.as_str()), (Outcome::RolledBack, "the process exits 1 at start"));
     assert_eq!(cause.evidence[0].text, "SIGNING_KEY is not set");
 }
 

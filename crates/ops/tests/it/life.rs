@@ -11,15 +11,7 @@ use gimmetime_ops::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::place::{Made, PATIENCE, run};
-
-/// No request failed, and the probe saw what it says.
-#[track_caller]
-fn nothing_lost(report: &RolloutReport) {
-    let tally = report.tally.as_ref().unwrap();
-    assert_eq!((tally.failed, tally.unverified), (0, 0), "{tally:#?}");
-    assert!(0 < tally.answered() && tally.clock.is_some(), "{tally:#?}");
-}
+use crate::place::{Made, PATIENCE, nothing_lost, run};
 
 async fn rolled(place: &Place, spec: &ServiceSpec) -> RolloutReport {
     match deploy(place, spec, DeployMode::WhenChanged, &run().0).await.unwrap() {

@@ -15,7 +15,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
-use gimmetime_ops::{Cancel, Connection, Event, Fargate, Launch, Place, Probe, Rollout, Run, ServiceSpec, Size};
+use gimmetime_ops::{
+    Cancel, Connection, Event, Fargate, Launch, Place, Probe, Rollout, RolloutReport, Run, ServiceSpec, Size,
+};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -153,4 +155,12 @@ pub(crate) fn run() -> (Run, UnboundedReceiver<Event>) {
     let (events, receiver) = unbounded_channel();
     let pushed = Some(Duration::from_millis(120));
     (Run { who: "alice".to_owned(), pushed, events, cancel: Cancel::never() }, receiver)
+}
+
+/// No request failed, and the probe saw what it says; else when each was lost, how, and in which phase of what.
+#[track_caller]
+pub(crate) fn nothing_lost(report: &RolloutReport) {
+    let tally = report.tally.as_ref().unwrap();
+    assert_eq!((tally.failed, tally.unverified), (0, 0), "{report:#?}");
+    assert!(0 < tally.answered() && tally.clock.is_some(), "{report:#?}");
 }

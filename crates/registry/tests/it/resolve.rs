@@ -190,7 +190,7 @@ fn another_executable_is_named_by_its_entry() {
 fn another_setting_is_named_by_its_field() {
     let registry = registry();
     let spec = |env: &[(&str, &str)], port| Spec {
-        executable: vec![1; 100],
+        executable: vec![1; 100].into(),
         command: vec!["serve".to_owned()],
         env: env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         port,

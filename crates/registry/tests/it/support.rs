@@ -27,7 +27,7 @@ pub(crate) fn image_with(version: &str, seed: u64) -> Image {
         (state >> 56) as u8
     };
     pack(&Spec {
-        executable: (0..SIZE).map(|_| noise()).collect(),
+        executable: (0..SIZE).map(|_| noise()).collect::<Vec<u8>>().into(),
         command: Vec::new(),
         env: BTreeMap::new(),
         port: 8080,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::iam::{GitHub, Provider, Scope, github};
 use crate::parts::{linter, succeeded};
 use crate::samples::{default_place, pairwise, service_of};
+use crate::spec::{PlaceSpec, Roles};
 use crate::template::{template, whole};
 
 /// Checks of checkov that fail, each with its reason. Everything else passes.
@@ -22,11 +23,21 @@ const EXCEPTIONS: [(&str, &str); 7] = [
     ("CKV_AWS_136", "the same for the repository"),
 ];
 
+/// Places whose names and paths are as short and as long as they may be.
+fn extreme() -> [PlaceSpec; 2] {
+    let long = format!("Web-{}", "x".repeat(28));
+    let roles = Roles { path: Some(format!("/{}/", "p".repeat(510))), ..Roles::default() };
+    [
+        PlaceSpec { name: "a1".to_owned(), ..default_place() },
+        PlaceSpec { name: long, health: format!("/{}", "h".repeat(1023)), roles, ..default_place() },
+    ]
+}
+
 /// Every combination as a file in a folder of its own.
 fn folder() -> (tempfile::TempDir, Vec<PathBuf>) {
     let folder = tempfile::tempdir().unwrap();
-    let mut texts: Vec<String> =
-        pairwise().iter().map(|place| whole(place, &service_of(place), "X86_64").unwrap()).collect();
+    let places = pairwise().into_iter().chain(extreme());
+    let mut texts: Vec<String> = places.map(|place| whole(&place, &service_of(&place), "X86_64").unwrap()).collect();
     texts.push(template(&default_place()).unwrap().text);
     let scope = Scope::of(&default_place(), "123456789012");
     for provider in [

@@ -14,6 +14,7 @@ use crate::render::units::{bytes, counted, span};
 use crate::render::{Printer, Tone, money};
 use crate::settings::AwsPlace;
 use crate::target::{self, Cloud};
+use crate::traffic::Traffic;
 use crate::verbs::{Context, confirm, said};
 
 /// Takes the place down, whatever state it is in. What was half removed is gone on with.
@@ -32,8 +33,9 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
         return Ok(proved(&before, printer));
     }
     refuse_protected(context, place, stack.as_ref())?;
-    let held = contents(&session, name).await?;
-    agree(context, held, stack.as_ref(), printer).await?;
+    let (held, traffic) = tokio::join!(contents(&session, name), traffic(&session, stack.as_ref()));
+    let held = held?;
+    agree(context, held, stack.as_ref(), traffic.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
     if 0 < deleted.left || deleted.is_draining {
         said(printer.json(&json!({ "name": name, "removed": false, "action": "detached", "service": deleted })))?;
@@ -47,7 +49,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     if context.common.detach {
         follow.detach();
     }
-    let destroyed = match follow.until_end(destroy(&session, name, &run), |_| {}, printer).await?? {
+    let destroyed = match Box::pin(follow.until_end(destroy(&session, name, &run), |_| {}, printer)).await?? {
         Ended::Done(destroyed) => destroyed,
         Ended::Detached { state } => {
             let goes_on = json!({ "name": name, "removed": false, "action": "detached", "state": state.to_string() });
@@ -60,7 +62,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     let after = inventory(&session, name).await?;
     said(printer.json(&as_json(name, &deleted, &destroyed, held, &after)))?;
     let took = span(source::mono().since(began));
-    said(printer.text(format!("{}   {took} · {}", done(&deleted, &destroyed, held, printer), left(&after))))?;
+    said(printer.folded(&format!("{}   {took} · {}", done(&deleted, &destroyed, held, printer), left(&after)), "   "))?;
     for Item { kind, id } in &after.left {
         said(printer.text(format!("  left   {kind}  {id}")))?;
     }
@@ -94,11 +96,19 @@ fn refuse_protected(context: &Context, place: &AwsPlace, stack: Option<&StackVie
     Err(Failure::unsure(words).hint("set `protect = false`, then: gimmetime up; gimmetime down"))
 }
 
-/// Says what will be deleted, and has the name typed. With `--yes` it must have been given: a default is not a name.
+/// How many requests it serves; None if its balancer is not known any more.
+async fn traffic(session: &Session, stack: Option<&StackView>) -> Option<Traffic> {
+    let outputs = stack.map(target::read)?.ok()?;
+    Some(Traffic::ask(session, &outputs).await)
+}
+
+/// Says what will be deleted, and how much it serves, and has the name typed. With `--yes` it must have been given: a
+/// default is not a name.
 async fn agree(
     context: &Context,
     held: Contents,
     stack: Option<&StackView>,
+    traffic: Option<&Traffic>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let name = &context.settings.name;
@@ -106,7 +116,8 @@ async fn agree(
     let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
     let (resources, images) = (counted(resources, "resource"), counted(images, "image"));
     let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
-    printer.note(format!("deletes {resources}, {images} ({images_in}) and {logs_in} of logs; {state}"));
+    let served = traffic.map_or_else(String::new, |traffic| format!("; {}", traffic.warning()));
+    printer.note(format!("deletes {resources}, {images} ({images_in}) and {logs_in} of logs; {state}{served}"));
     match (context.common.yes, &context.common.name) {
         (true, Some(_)) => Ok(()),
         (true, None) => Err(Failure::unsure(format!("`--yes` alone deletes nothing: its name is `{name}`"))

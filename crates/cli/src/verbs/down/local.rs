@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, printer: &mut Printer) -> Result<Exit
     let tasks = counted(tasks, "task");
     let stopped = if ran { format!("{tick} {tasks} drained   {tick} engine stopped   ") } else { String::new() };
     let took = span(source::mono().since(began));
-    said(printer.text(format!("{stopped}{tick} state removed   {took} · left: nothing")))
+    said(printer.folded(&format!("{stopped}{tick} state removed   {took} · left: nothing"), "   "))
 }
 
 /// Stops everything in order and keeps the state, so that the next `up` goes on with the same releases.

@@ -4,7 +4,7 @@ use gimmetime_image::Layout;
 use serde_json::json;
 
 use super::args::Build;
-use super::{choose_in, not_written, store};
+use super::{choose_in, entry_json, not_written, store};
 use crate::exit::{Exit, Failure};
 use crate::release::store_failed;
 use crate::render::Printer;
@@ -22,7 +22,7 @@ pub(super) fn run(args: &Build, settings: &Settings, printer: &mut Printer) -> R
     if let Some(file) = &args.sbom {
         std::fs::write(file, document).map_err(|error| not_written(file, &error))?;
     }
-    let mut told = serde_json::to_value(&chosen.entry).expect("an entry is strings and numbers");
+    let mut told = entry_json(&chosen.entry);
     told["sbom"] = json!({ "digest": sbom, "format": "CycloneDX 1.5", "file": args.sbom });
     said(printer.json(&told))?;
     said(printer.text(&chosen.entry.digest))

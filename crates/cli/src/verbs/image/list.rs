@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::store;
+use super::{entry_json, store};
 use crate::exit::{Exit, Failure};
 use crate::release::store_failed;
 use crate::render::Printer;
@@ -14,7 +14,7 @@ use crate::verbs::said;
 pub(super) fn run(settings: &Settings, printer: &mut Printer) -> Result<Exit, Failure> {
     let mut entries = store(settings)?.list().map_err(|error| store_failed(&error))?;
     entries.sort_by(|a, b| a.reference.cmp(&b.reference));
-    said(printer.json(&json!({ "images": entries })))?;
+    said(printer.json(&json!({ "images": entries.iter().map(entry_json).collect::<Vec<_>>() })))?;
     if entries.is_empty() {
         printer.note("no images yet: `gimmetime image build` makes one");
     }

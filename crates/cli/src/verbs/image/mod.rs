@@ -12,8 +12,10 @@ mod verify;
 
 use std::path::Path;
 
+use gimmetime_clock::iso;
 use gimmetime_image::{Digest, Entry, Layout, Program, Reference, annotation, sbom};
 use gimmetime_registry::{Access, Provider, RegistryError};
+use serde_json::{Value, json};
 
 use crate::embedded;
 use crate::exit::{Exit, Failure};
@@ -55,6 +57,15 @@ struct Chosen {
 /// The engine's store.
 fn store(settings: &Settings) -> Result<Layout, Failure> {
     home(settings).layout().map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// An image as the store has it, but with its moment in the form that all of them have.
+fn entry_json(entry: &Entry) -> Value {
+    let mut value = serde_json::to_value(entry).expect("an entry is strings and numbers");
+    if let Some(created) = value["created"].as_str().and_then(iso::parse) {
+        value["created"] = json!(iso::format(created));
+    }
+    value
 }
 
 /// The image that was named, else that of the settings; packed into the engine's store if it is not there.

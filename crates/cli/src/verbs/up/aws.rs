@@ -10,7 +10,7 @@ use gimmetime_ops::{Outcome, Run, UpAction, UpReport, releases, up_service};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{changes_json, clock, examine, named, success_info, tell_changes, tell_other_image};
+use super::{changes_json, clock, examine, named, serving, success_info, tell_changes, tell_other_image};
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
 use crate::follow::{Told, unless_interrupted};
@@ -68,7 +68,7 @@ pub(super) async fn run(
 /// Shows what would be done, and asks. Nothing to do is not asked about.
 async fn agree(context: &Context, outlook: &Outlook, printer: &mut Printer) -> Result<(), Failure> {
     printer.clear();
-    for line in outlook.lines(printer) {
+    for line in outlook.lines(printer.note_columns(), printer) {
         printer.note(line);
     }
     // Nobody's consent is needed for nothing.
@@ -209,16 +209,16 @@ async fn serve(
     }
     let (clock, exit) = verdict(checked.as_ref(), printer);
     let running = releases(&cloud.place).await?.into_iter().find(|release| release.number == up.rollout.to);
-    said(printer.text(format!(
-        "{tick} r{} {}   {tick} {} of {} healthy   {clock}   {} · {}",
+    let done = format!(
+        "{tick} r{} {}   {}   {} · {}",
         up.rollout.to,
         running.as_ref().map_or_else(String::new, |release| named(release, settings, packed)),
-        up.rollout.count,
-        up.rollout.count,
+        serving(up.rollout.count, &clock, printer),
         span(source::mono().since(made.began)),
         cloud.hourly(up.rollout.count),
         tick = printer.paint(Tone::Good, "✔"),
-    )))?;
+    );
+    said(printer.folded(&done, "   "))?;
     tell_other_image(running.as_ref(), packed, printer)?;
     tell_changes(&up, printer)?;
     success_info(settings, &cloud.place, printer)?;

@@ -6,7 +6,7 @@ use gimmetime_engine::{Endpoint, PlaceChange, Presence};
 use gimmetime_ops::{Outcome, UpAction, UpReport, releases, up_service};
 use serde_json::json;
 
-use super::{changes_json, clock, examine, named, success_info, tell_changes, tell_other_image};
+use super::{changes_json, clock, examine, named, serving, success_info, tell_changes, tell_other_image};
 use crate::args::Up;
 use crate::exit::{Exit, Failure};
 use crate::follow::Told;
@@ -107,21 +107,21 @@ async fn serve(
     said(printer.json(&as_json(settings, local, &up, checked.as_ref())))?;
     let Endpoint { pid, state_dir, .. } = &local.endpoint;
     let place = format!("{} · {} · engine pid {pid} · state {}", settings.target, settings.name, state_dir.display());
-    said(printer.text(place))?;
+    said(printer.folded(&place, " · "))?;
     if up.rollout.outcome != Outcome::Done {
         return change::end(context, &up.rollout, printer);
     }
     let (clock, exit) = clock(checked.as_ref(), printer);
     let running = releases(&local.place).await?.into_iter().find(|release| release.number == up.rollout.to);
-    said(printer.text(format!(
-        "{tick} r{} {}   {tick} {} of {} healthy   {clock}   {}",
+    let done = format!(
+        "{tick} r{} {}   {}   {}",
         up.rollout.to,
         running.as_ref().map_or_else(String::new, |release| named(release, settings, &packed)),
-        up.rollout.count,
-        up.rollout.count,
+        serving(up.rollout.count, &clock, printer),
         span(source::mono().since(began)),
         tick = printer.paint(Tone::Good, "✔"),
-    )))?;
+    );
+    said(printer.folded(&done, "   "))?;
     tell_other_image(running.as_ref(), &packed, printer)?;
     tell_changes(&up, printer)?;
     success_info(settings, &local.place, printer)?;

@@ -83,6 +83,14 @@ fn clock(checked: Option<&Result<Report, CheckError>>, printer: &Printer) -> (St
     }
 }
 
+/// `✔ 2 of 2 healthy   ✔ clock within ±0.10 ms of this machine`, or that there is nobody to say so of.
+fn serving(count: u32, clock: &str, printer: &Printer) -> String {
+    if count == 0 {
+        return format!("{} {}", printer.paint(Tone::Warn, "?"), rollout::nobody(printer));
+    }
+    format!("{} {count} of {count} healthy   {clock}", printer.paint(Tone::Good, "✔"))
+}
+
 fn tell_changes(up: &UpReport, printer: &mut Printer) -> Result<Exit, Failure> {
     for change in &up.changes {
         said(printer.text(format!("  changed  {}: {}", change.setting, change.words)))?;
@@ -112,9 +120,15 @@ fn success_info(settings: &Settings, place: &gimmetime_ops::Place, printer: &mut
     let read = if reads_time { format!("date -d @$({curl})") } else { curl };
     let [watch, scale, delete] =
         ["gimmetime status --watch", "gimmetime scale 4", "gimmetime down"].map(|command| printer.placed(command));
-    if [&read, &scale].into_iter().all(|left| left.len() <= READ_WIDTH) {
-        said(printer.text(format!("  read   {read:<READ_WIDTH$} watch   {watch}")))?;
-        return said(printer.text(format!("  scale  {scale:<READ_WIDTH$} delete  {delete}")));
+    let pairs = [
+        format!("  read   {read:<READ_WIDTH$} watch   {watch}"),
+        format!("  scale  {scale:<READ_WIDTH$} delete  {delete}"),
+    ];
+    let columns = printer.data_columns().unwrap_or(usize::MAX);
+    if [&read, &scale].into_iter().all(|left| left.len() <= READ_WIDTH)
+        && pairs.iter().all(|pair| pair.len() <= columns)
+    {
+        return said(pairs.into_iter().try_for_each(|pair| printer.text(pair)));
     }
     said(printer.text(format!("  read    {read}\n  watch   {watch}\n  scale   {scale}\n  delete  {delete}")))
 }

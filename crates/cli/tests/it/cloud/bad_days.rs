@@ -40,6 +40,22 @@ fn without_credentials_only_the_first_plan_can_be_made() {
 }
 
 #[test]
+fn a_provider_that_the_account_has_is_trusted_and_not_made_again() {
+    let cloud = Cloud::new();
+    let provider = |account: &str| format!("arn:aws:iam::{account}:oidc-provider/token.actions.githubusercontent.com");
+    let github = &["iam", "github", "acme/time"];
+    assert!(cloud.must(github).stdout.contains("AWS::IAM::OIDCProvider"));
+    let own = provider(ACCOUNT);
+    let role = cloud.must(&[&github[..], &["--provider-arn", &own]].concat()).stdout;
+    assert!(role.contains(&own) && !role.contains("AWS::IAM::OIDCProvider"), "{role}");
+    let other = provider("123456789012");
+    let refused = cloud.run(&[&github[..], &["--provider-arn", &other]].concat());
+    refused.ends(2).says("is in account 123456789012, and the target's account is 000000000000");
+    let wrong = cloud.run(&[&github[..], &["--provider-arn", "github"]].concat());
+    wrong.ends(2).says("expected a provider as arn:aws:iam::");
+}
+
+#[test]
 fn no_terminal_never_means_yes() {
     let cloud = Cloud::new();
     let ran = cloud.run(&["up"]);

@@ -1,4 +1,4 @@
-//! Settings that place and release share, the port and the health path: no change of them cuts off what serves.
+//! Settings that concern place and release, the port, the health path, the network: no change of them cuts off what serves.
 
 use serde_json::json;
 
@@ -67,4 +67,40 @@ fn a_health_path_that_what_serves_does_not_answer_is_refused_before_anything_is_
     assert_eq!((asked(), &up["check"]["verdict"]), ("/now".to_owned(), &json!("ok")));
     let deploy = cloud.must(&["deploy"]);
     assert!(!deploy.stderr.contains("note: the balancer"), "{deploy:#?}");
+}
+
+#[test]
+fn another_network_is_brought_to_a_release_that_did_not_change_and_loses_no_request() {
+    let cloud = Cloud::new();
+    cloud.must(&["up", "--yes"]);
+    let told = || {
+        let services = cloud.aws(&format!("ecs describe-services --cluster {0} --services {0}", cloud.name));
+        services["services"][0]["networkConfiguration"]["awsvpcConfiguration"].clone()
+    };
+    let subnets_of_the_place = || {
+        let stacks = cloud.aws(&format!("cloudformation describe-stacks --stack-name {}", cloud.name));
+        let outputs = stacks["Stacks"][0]["Outputs"].as_array().unwrap();
+        let subnets = outputs.iter().find(|output| output["OutputKey"] == "TaskSubnets").unwrap();
+        json!(subnets["OutputValue"].as_str().unwrap().split(',').collect::<Vec<_>>())
+    };
+    let before = told();
+    assert_eq!((&before["subnets"], &before["assignPublicIp"]), (&subnets_of_the_place(), &json!("ENABLED")));
+
+    cloud.settings("network = { mode = \"endpoints\", zones = 3 }", "");
+    let words = "subnets +3 -2, public addresses yes→no; every task is replaced";
+    cloud.must(&["plan"]).says(&format!("~ service    network: {words}"));
+    cloud.run(&["plan", "--exit-code"]).ends(1);
+    assert_eq!(told(), before, "a plan changes nothing");
+    let up = cloud.json(&["up", "--yes"]);
+    assert_eq!((&up["action"], &up["stack"]["change"]), (&json!("changed"), &json!("updated")), "{up:#}");
+    assert_eq!(up["changes"], json!([{ "setting": "network", "change": words }]), "{up:#}");
+    let rollout = &up["rollout"];
+    assert_eq!((&rollout["from"], &rollout["release"], &rollout["outcome"]), (&json!(1), &json!(1), &json!("done")));
+    nothing_lost(rollout);
+    assert_eq!((&told()["subnets"], &told()["assignPublicIp"]), (&subnets_of_the_place(), &json!("DISABLED")));
+    assert_eq!(subnets_of_the_place().as_array().unwrap().len(), 3);
+
+    cloud.must(&["plan"]).says("nothing to change");
+    let again = cloud.json(&["up", "--yes"]);
+    assert_eq!((&again["action"], &again["stack"]["change"]), (&json!("unchanged"), &json!("unchanged")), "{again:#}");
 }

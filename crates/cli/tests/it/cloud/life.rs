@@ -114,6 +114,11 @@ fn turned_back_and_scaled(cloud: &Cloud) {
     nothing_lost(&scaled);
     let logs = cloud.must(&["logs", "--since", "1h"]).stdout;
     assert!(5 <= logs.matches("\"event\":\"started\"").count(), "{logs}");
+    cloud.run(&["logs", "--task", "nope"]).ends(2).says("there is no task `nope`, only ").says("hint: gimmetime");
+    let none = cloud.must(&["scale", "0"]);
+    none.says("serves nobody after").says("no task runs, so nobody is served");
+    assert!(!none.stdout.contains("healthy") && !none.stderr.contains("everyone"), "{none:#?}");
+    cloud.must(&["scale", "3"]).says("3 of 3 healthy");
 }
 
 fn removed(cloud: &Cloud) {
@@ -134,6 +139,16 @@ fn what_is_protected_is_not_removed_and_what_is_not_there_any_more_is_no_hindran
     // Nobody waits for it; the same command goes on with it.
     cloud.run(&["up", "--yes", "--detach"]).ends(2).says("detached").says("up");
     cloud.must(&["up", "--yes"]).says("2 of 2 healthy");
+    cloud.settings("protect = true\nroles = { path = \"/elsewhere/\" }", "");
+    for refused in [&["plan"][..], &["up", "--yes"]] {
+        let refused = cloud.run(refused);
+        refused
+            .ends(2)
+            .says("is protected: this would REPLACE")
+            .says("TaskRole")
+            .says("set `protect = false` in gimmetime.toml for this one");
+    }
+    cloud.settings("protect = true", "");
     let down = &["down", "--yes", "--name", &cloud.name];
     cloud.run(down).ends(2).says("is protected by `protect = true`").says("hint: set `protect = false`");
     cloud.settings("", "");

@@ -4,4 +4,5 @@ mod bad_days;
 mod changes;
 mod denied;
 mod life;
-mod place;
+pub(crate) mod place;
+mod traffic;
