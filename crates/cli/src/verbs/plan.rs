@@ -95,7 +95,7 @@ impl Outlook {
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
         printer.progress("looking at what is there", "looking at what is there");
-        let mut preflight = unless_interrupted(preflight(session, &aim.spec), INTERRUPTED).await??;
+        let mut preflight = unless_interrupted(Box::pin(preflight(session, &aim.spec)), INTERRUPTED).await??;
         if preflight.stack.as_ref().is_some_and(|stack| !stack.is_ours()) {
             return Ok(Self { preflight: Some(preflight), kind: Kind::Refused });
         }
@@ -110,7 +110,7 @@ impl Outlook {
         let plan = Box::pin(planned(context, session, &aim.wanted)).await?;
         preflight.findings.extend(kept(&plan, &aim.wanted));
         preflight.findings.sort();
-        let service = Self::of_service(context, settings, session, aim, &plan);
+        let service = Box::pin(Self::of_service(context, settings, session, aim, &plan));
         let service = unless_interrupted(service, INTERRUPTED).await??;
         Ok(Self {
             preflight: Some(preflight),

@@ -95,20 +95,8 @@ impl Picture {
 
     fn show(&self, context: &Context, reached: &Reached, printer: &mut Printer) -> Result<Exit, Failure> {
         let status = &self.status;
-        heard(printer.json(&self.as_json(context, reached)))?;
-        let serves = status.desired <= status.healthy;
-        let answers = self.answers();
-        let sign = if status.desired == 0 {
-            printer.paint(Tone::Warn, "SCALED TO 0")
-        } else if let (true, Answers::Badly(code)) = (serves, answers) {
-            printer.paint(Tone::Bad, format!("ANSWERS {code}"))
-        } else if serves && status.is_steady {
-            printer.paint(Tone::Good, "OK")
-        } else if status.healthy > 0 {
-            printer.paint(Tone::Warn, "CHANGING")
-        } else {
-            printer.paint(Tone::Bad, "NOT HEALTHY")
-        };
+        said(printer.json(&self.as_json(context, reached)))?;
+        let (answers, sign) = (self.answers(), self.sign(printer));
         let release = &status.release;
         let who = match (&release.who, release.at) {
             (Some(who), Some(at)) => format!(" ({who}, {})", day_time(at)),
@@ -148,13 +136,33 @@ impl Picture {
             let message = if context.common.verbose { event.message.clone() } else { shorten(&event.message) };
             said(printer.text(printer.paint(Tone::Dim, format!("  {at}  {message}"))))?;
         }
-        Ok(if serves && !matches!(answers, Answers::Badly(_)) {
+        Ok(if self.serves() && !matches!(answers, Answers::Badly(_)) {
             Exit::Done
         } else if status.healthy > 0 {
             Exit::Failed
         } else {
             Exit::Unhealthy
         })
+    }
+
+    fn serves(&self) -> bool {
+        self.status.desired <= self.status.healthy
+    }
+
+    /// How it is, in a word.
+    fn sign(&self, printer: &Printer) -> String {
+        let status = &self.status;
+        if status.desired == 0 {
+            printer.paint(Tone::Warn, "SCALED TO 0")
+        } else if let (true, Answers::Badly(code)) = (self.serves(), self.answers()) {
+            printer.paint(Tone::Bad, format!("ANSWERS {code}"))
+        } else if self.serves() && status.is_steady {
+            printer.paint(Tone::Good, "OK")
+        } else if status.healthy > 0 {
+            printer.paint(Tone::Warn, "CHANGING")
+        } else {
+            printer.paint(Tone::Bad, "NOT HEALTHY")
+        }
     }
 
     /// What the probe's path answers. A service that serves no time is no worse for it.
