@@ -41,7 +41,7 @@ pub(crate) struct Change {
     pub(crate) count: u32,
     /// What the service looks like now; nothing if there is none.
     pub(crate) before: Before,
-    /// Whether requests are answered now; else the probe waits for the first tasks.
+    /// Whether tasks run now. Where none of them is healthy the probe waits for the first that are.
     pub(crate) serves: bool,
     /// The label that says on the service what is done; None if nothing is said.
     pub(crate) label: Option<String>,
@@ -67,7 +67,8 @@ pub(crate) async fn roll(
     ask: impl Future<Output = Result<Asked, OpsError>>,
 ) -> Result<RolloutReport, OpsError> {
     let mut probe = Probing::new(place, change.count);
-    if change.serves {
+    // Tasks that run and are not healthy answer badly or not at all: that is not the change's doing.
+    if change.serves && 0 < observe::healthy(place).await? {
         probe.start();
     }
     // Also of a service that is made again: the ledger may know its earlier life.

@@ -162,6 +162,8 @@ impl Play {
     }
 
     fn begin(&mut self, revision: usize) {
+        // What is brought is well.
+        self.healthy = None;
         self.deployments += 1;
         self.rolling = Some((revision, 0));
         self.attempts.insert(0, (revision, "IN_PROGRESS"));

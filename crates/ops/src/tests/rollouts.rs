@@ -89,6 +89,15 @@ async fn where_nothing_serves_yet_the_probe_waits_and_of_nothing_it_asks_nothing
 }
 
 #[tokio::test]
+async fn what_runs_and_is_not_healthy_is_not_probed_before_something_is() {
+    let (mut place, asked, play) = serving(Fate::Works).await;
+    play.lock().unwrap().healthy = Some(0);
+    let seen = probed(&mut place, &asked, 0).await;
+    assert!(deploy(&place, "bb").await.tally.unwrap().requests != 0);
+    assert!(place_of(&asked, "updateservice") < seen.lock().unwrap()[0]);
+}
+
+#[tokio::test]
 async fn a_failure_without_a_way_back_tells_whether_anything_serves() {
     let (place, _, play) = serving(Fate::Fails).await;
     let report = deploy(&place, "bb").await;
