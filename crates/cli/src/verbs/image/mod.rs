@@ -38,7 +38,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     match image {
         Image::Build(args) => build::run(args, &context.settings, printer),
-        Image::Ls => list::run(&context.settings, printer),
+        Image::Ls => list::run(context, printer).await,
         Image::Push(args) => push::run(args, context, environment, printer).await,
         Image::Verify(args) => verify::run(args, context, environment, printer).await,
         Image::Save(args) => save::run(args, &context.settings, printer),

@@ -85,6 +85,13 @@ fn deployed(cloud: &Cloud) {
     for image in [digest.clone(), format!("{repository}@{digest}"), format!("{repository}:{tag}")] {
         cloud.must(&["deploy", &image]).says("r2 runs this digest with these settings already");
     }
+    // What the repository holds, by which releases.
+    let listed = cloud.json(&["image", "ls"]);
+    let image = &listed["images"][0];
+    assert_eq!((&image["digest"], &image["tags"], &image["serving"]), (&json!(digest), &json!([tag]), &json!(true)));
+    assert_eq!(image["releases"], json!([2, 1]), "{listed:#}");
+    assert!(image["pushed"].as_str().unwrap().ends_with('Z') && listed["repository"].is_string(), "{listed:#}");
+    cloud.must(&["image", "ls"]).says(&digest).says(&tag).says("r2 serving, r1");
     cloud.run(&["deploy", &format!("{repository}:latest")]).ends(1).says("there is no image").says(":latest");
     // What was deployed by hand is not undone by `up`.
     assert_eq!(cloud.json(&["up"])["action"], "unchanged");
