@@ -5,6 +5,7 @@
 mod by_name;
 mod by_tag;
 mod contents;
+mod images;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use gimmetime_clock::Timestamp;
 pub(crate) use by_name::{log_group_names, log_policies};
 pub(crate) use by_tag::arns;
 pub use contents::{Contents, contents};
+pub use images::{StoredImage, images};
 
 use crate::error::{AwsError, refused};
 use crate::preparation::{self, SERVICE_ROLES};

@@ -197,7 +197,7 @@ pub(crate) enum Iam {
     Up,
     /// For deploy, rollback and scale
     Deploy,
-    /// For status, logs, why, releases and ls
+    /// For status, logs, why, releases, ls and image ls
     Read,
     /// A role that GitHub Actions may assume for `deploy`, as a CloudFormation template
     Github {

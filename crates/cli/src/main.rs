@@ -23,7 +23,7 @@ mod render;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
 use args::Cli;
 use exit::{Exit, Failure};
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 /// The variables that flags of a command, and of those below it, are read from.
 fn variables(command: &Command) -> Vec<String> {
-    let own = command.get_arguments().filter_map(|flag| Some(flag.get_env()?.to_string_lossy().into_owned()));
+    let own = command.get_arguments().filter_map(Arg::get_env).map(|name| name.to_string_lossy().into_owned());
     own.chain(command.get_subcommands().flat_map(variables)).collect()
 }
 

@@ -126,3 +126,30 @@ async fn what_goes_is_not_left_however_its_state_is_spelled() {
     let found = inventory(&aws.session().await, "web").await.unwrap();
     assert_eq!(found.left, [Item::new("VPC endpoint", "vpce-3")]);
 }
+
+#[tokio::test]
+async fn images_of_all_pages_are_listed_newest_first_and_a_repository_that_is_not_there_holds_none() {
+    let image = |digest: &str, pushed: f64| json!({"imageDigest": digest, "imageTags": ["b", "a"], "imageSizeInBytes": 10, "imagePushedAt": pushed});
+    let pages = move |asked: &Asked| match (asked.action.as_str(), asked.body.contains("nextToken")) {
+        ("DescribeImages", _) if asked.body.contains("missing") => {
+            Some(refuse("ecr", "RepositoryNotFoundException", "none"))
+        }
+        ("DescribeImages", false) => {
+            let page = [image("sha256:old", 1.0), json!({"imageSizeInBytes": 1})];
+            Some(crate::testing::json(&json!({"imageDetails": page, "nextToken": "2"})))
+        }
+        ("DescribeImages", true) => Some(crate::testing::json(&json!({"imageDetails": [image("sha256:new", 2.5)]}))),
+        _ => None,
+    };
+    let aws = Aws::start(nothing().serve(pages)).await;
+    let session = aws.session().await;
+    let found = images(&session, "web").await.unwrap();
+    let stored = |digest: &str, millis: i64| StoredImage {
+        digest: digest.to_owned(),
+        tags: vec!["a".to_owned(), "b".to_owned()],
+        bytes: 10,
+        pushed: Some(Timestamp::from_nanos(millis * 1_000_000)),
+    };
+    assert_eq!(found, [stored("sha256:new", 2500), stored("sha256:old", 1000)]);
+    assert_eq!(images(&session, "missing").await.unwrap(), []);
+}

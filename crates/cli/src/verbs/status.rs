@@ -96,27 +96,7 @@ impl Picture {
     fn show(&self, context: &Context, reached: &Reached, printer: &mut Printer) -> Result<Exit, Failure> {
         let status = &self.status;
         said(printer.json(&self.as_json(context, reached)))?;
-        let (answers, sign) = (self.answers(), self.sign(printer));
-        let release = &status.release;
-        let who = match (&release.who, release.at) {
-            (Some(who), Some(at)) => format!(" ({who}, {})", day_time(at)),
-            _ => String::new(),
-        };
-        let hourly = match reached {
-            Reached::Aws(cloud) => format!(" · {}", cloud.hourly(status.desired)),
-            Reached::Local(_) => String::new(),
-        };
-        let heading = format!(
-            "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}{hourly}",
-            context.settings.target,
-            status.service,
-            reached.place().url.authority(),
-            release.number,
-            release.version.as_ref().map_or_else(String::new, |version| format!(" {version}")),
-            release.digest.as_deref().map_or_else(String::new, short),
-            status.healthy,
-            status.desired,
-        );
+        let (answers, heading) = (self.answers(), self.heading(context, reached, printer));
         said(printer.folded(&heading, " · "))?;
         for task in &status.tasks {
             said(printer.text(task_line(task, matches!(reached, Reached::Local(_)), printer)))?;
@@ -163,6 +143,31 @@ impl Picture {
         } else {
             printer.paint(Tone::Bad, "NOT HEALTHY")
         }
+    }
+
+    /// `local · time · http://127.0.0.1:8080 · OK · r1 0.1.0 sha256:9c1f… (alice, 2026-11-22 12:33) · 2 of 2`
+    fn heading(&self, context: &Context, reached: &Reached, printer: &Printer) -> String {
+        let (status, sign) = (&self.status, self.sign(printer));
+        let release = &status.release;
+        let who = match (&release.who, release.at) {
+            (Some(who), Some(at)) => format!(" ({who}, {})", day_time(at)),
+            _ => String::new(),
+        };
+        let hourly = match reached {
+            Reached::Aws(cloud) => format!(" · {}", cloud.hourly(status.desired)),
+            Reached::Local(_) => String::new(),
+        };
+        format!(
+            "{} · {} · http://{} · {sign} · r{}{} {}{who} · {} of {}{hourly}",
+            context.settings.target,
+            status.service,
+            reached.place().url.authority(),
+            release.number,
+            release.version.as_ref().map_or_else(String::new, |version| format!(" {version}")),
+            release.digest.as_deref().map_or_else(String::new, short),
+            status.healthy,
+            status.desired,
+        )
     }
 
     /// What the probe's path answers. A service that serves no time is no worse for it.

@@ -10,7 +10,7 @@ use gimmetime_image::Reference;
 pub(crate) enum Image {
     /// Pack a static executable as a reproducible OCI image, and print its digest
     Build(Build),
-    /// List the images in the engine's store
+    /// List the images in the engine's store, or in the repository of the place on AWS
     Ls,
     /// Try an image and push it to a registry, without Docker
     Push(Push),

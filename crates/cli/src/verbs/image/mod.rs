@@ -32,7 +32,7 @@ use args::Image;
 pub(crate) async fn run(context: &Context, image: &Image, printer: &mut Printer) -> Result<Exit, Failure> {
     match image {
         Image::Build(args) => build::run(args, &context.settings, printer),
-        Image::Ls => list::run(&context.settings, printer),
+        Image::Ls => list::run(context, printer).await,
         Image::Push(args) => push::run(args, context, printer).await,
         Image::Verify(args) => verify::run(args, context, printer).await,
         Image::Save(args) => save::run(args, &context.settings, printer),

@@ -86,6 +86,13 @@ fn deployed(cloud: &Cloud) {
         let deploy = cloud.must(&["deploy", &image]);
         deploy.says(&format!("looking for {image}")).says("r2 runs this digest with these settings already");
     }
+    // What the repository holds, by which releases.
+    let listed = cloud.json(&["image", "ls"]);
+    let image = &listed["images"][0];
+    assert_eq!((&image["digest"], &image["tags"], &image["serving"]), (&json!(digest), &json!([tag]), &json!(true)));
+    assert_eq!(image["releases"], json!([2, 1]), "{listed:#}");
+    assert!(image["pushed"].as_str().unwrap().ends_with('Z') && listed["repository"].is_string(), "{listed:#}");
+    cloud.must(&["image", "ls"]).says(&digest).says(&tag).says("r2 serving, r1");
     cloud.run(&["deploy", &format!("{repository}:latest")]).ends(1).says("there is no image").says(":latest");
     // What was deployed by hand is not undone by `up`.
     assert_eq!(cloud.json(&["up"])["action"], "unchanged");
