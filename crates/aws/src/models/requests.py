@@ -10,9 +10,9 @@ session = botocore.session.get_session()
 
 
 def protocol_of(model):
-    """JSON where a service speaks it: the SDKs may prefer another."""
+    """What is spoken here, of all that a service speaks: the SDKs may prefer another."""
     spoken = model.metadata.get("protocols") or [model.metadata["protocol"]]
-    return "json" if "json" in spoken else spoken[0]
+    return next((ours for ours in ("query", "json") if ours in spoken), spoken[0])
 
 
 TOKENS = {"NextToken", "nextToken", "NextMarker", "Marker", "PaginationToken"}
