@@ -36,7 +36,7 @@ fn the_image_of_the_service_is_small_and_says_what_it_is() {
     assert_eq!(says("title"), Some("gimmetime"));
     assert_eq!(says("licenses"), Some("MIT OR Apache-2.0"));
     assert!(says("description").is_some_and(|text| text.contains("time")), "{built:#}");
-    assert_eq!(built["created"], "1970-01-01T00:00:00Z");
+    assert_eq!(built["created"], "1970-01-01T00:00:00.000Z");
     place.must(&["image", "save", "image.tar"]);
     let config = must(&place, "skopeo", &["inspect", "--config", "oci-archive:image.tar"]);
     let config: Value = serde_json::from_str(&config).unwrap();
