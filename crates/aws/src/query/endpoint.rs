@@ -128,10 +128,11 @@ mod tests {
     #[test]
     fn services_are_asked_where_aws_says_and_signed_for_as_it_says() {
         // botocore names a service by words of its own.
-        const SERVICES: [(Service, &str); 7] = [
+        const SERVICES: [(Service, &str); 8] = [
             (Service::Ec2, "ec2"),
             (Service::Iam, "iam"),
             (Service::Balancing, "elbv2"),
+            (Service::Metrics, "cloudwatch"),
             (Service::Logs, "logs"),
             (Service::Events, "events"),
             (Service::Tagging, "resourcegroupstaggingapi"),
