@@ -41,7 +41,7 @@ pub(crate) struct Change {
     pub(crate) count: u32,
     /// What the service looks like now; nothing if there is none.
     pub(crate) before: Before,
-    /// Whether tasks run now. Where none of them is healthy the probe waits for the first that are.
+    /// Whether tasks run now. Where none of them is healthy the probe waits for those that the change brings.
     pub(crate) serves: bool,
     /// The label that says on the service what is done; None if nothing is said.
     pub(crate) label: Option<String>,
@@ -59,7 +59,7 @@ pub(crate) enum Asked {
 /// Asks for a change and sees it through. The SDK's futures are large, so `ask` should come boxed.
 ///
 /// The probe runs from before `ask` until the change is over, where something serves already; else from the moment that
-/// the first tasks serve.
+/// what the change brings serves everyone.
 pub(crate) async fn roll(
     place: &Place,
     run: &Run,
