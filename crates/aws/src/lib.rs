@@ -47,6 +47,7 @@ pub use event::{Doing, PlaceEvent, Progress, ResourceEvent};
 pub use first_plan::{FirstPlan, PlanLine, first_plan};
 pub use forecast::{Forecast, forecast};
 pub use outputs::Outputs;
+pub use query::registry_host;
 pub use session::{Identity, RegistryLogin, Session, SessionSpec};
 pub use spec::{Access, LAYOUT, Logs, Made, Network, PlaceSpec, Roles, Scheme, Size};
 pub use tags::{NAME as NAME_TAG, OWNER as OWNER_TAG, PLACE as PLACE_TAG};

@@ -25,6 +25,7 @@ use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 
 pub(crate) use endpoint::Service;
+pub use endpoint::registry_host;
 pub(crate) use xml::Element;
 
 use crate::error::{AwsError, by_code, innermost};

@@ -107,6 +107,11 @@ fn aws_url(service: Service, region: &str) -> String {
     }
 }
 
+/// The host that an account's images are pulled from in a region: `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
+pub fn registry_host(account: &str, region: &str) -> String {
+    format!("{account}.dkr.ecr.{region}.{}", partition(region).suffix)
+}
+
 /// Escapes for a form: everything but letters, digits and `-_.~`.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -174,6 +179,18 @@ print(json.dumps(told))
         assert_eq!(aws_url(Service::Iam, "eu-west-1"), "https://iam.amazonaws.com/");
         assert_eq!(aws_url(Service::Quotas, "cn-north-1"), "https://servicequotas.cn-north-1.amazonaws.com.cn/");
         assert_eq!(aws_url(Service::Iam, "us-gov-east-1"), "https://iam.us-gov.amazonaws.com/");
+    }
+
+    #[test]
+    fn images_are_pulled_from_a_host_of_the_regions_own_partition() {
+        for (region, host) in [
+            ("eu-west-1", "1.dkr.ecr.eu-west-1.amazonaws.com"),
+            ("us-gov-east-1", "1.dkr.ecr.us-gov-east-1.amazonaws.com"),
+            ("cn-north-1", "1.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+            ("eusc-de-east-1", "1.dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+        ] {
+            assert_eq!(registry_host("1", region), host);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gimmetime_aws::cost::price;
 use gimmetime_aws::stack::{Change, StackView, Wanted, find};
 use gimmetime_aws::template::{Template, TemplateError, template};
-use gimmetime_aws::{AwsError, Identity, LAYOUT, Outputs, PlaceSpec, Session, SessionSpec, Size};
+use gimmetime_aws::{AwsError, Identity, LAYOUT, Outputs, PlaceSpec, Session, SessionSpec, Size, registry_host};
 use gimmetime_ops::{FIRST_COUNT, Fargate, Launch, Place};
 
 use super::probe;
@@ -241,7 +241,7 @@ pub(crate) fn region(place: &AwsPlace) -> Result<&str, Failure> {
 /// The repository that the place has or will have, without a tag.
 pub(crate) fn repository_uri(settings: &Settings, place: &AwsPlace, region: &str) -> String {
     let account = place.account.as_deref().unwrap_or("123456789012");
-    format!("{account}.dkr.ecr.{region}.amazonaws.com/{}", repository_name(settings))
+    format!("{}/{}", registry_host(account, region), repository_name(settings))
 }
 
 /// A repository's name has no capital letters.
