@@ -66,11 +66,7 @@ pub(crate) async fn roll(
     change: Change,
     ask: impl Future<Output = Result<Asked, OpsError>>,
 ) -> Result<RolloutReport, OpsError> {
-    let mut probe = Probing::new(place, change.count);
-    // Tasks that run and are not healthy answer badly or not at all: that is not the change's doing.
-    if change.serves && 0 < observe::healthy(place).await? {
-        probe.start();
-    }
+    let mut probe = probing(place, &change).await?;
     // Also of a service that is made again: the ledger may know its earlier life.
     let before = observe::attempts(place).await?;
     probe.begun().await;
@@ -109,12 +105,19 @@ pub async fn attach(place: &Place, run: &Run) -> Result<Option<RolloutReport>, O
     attempts.truncate(1);
     observe::resolve_revisions(place, &mut attempts).await?;
     let (kind, change) = under_way(&service, attempts.first());
-    let mut probe = Probing::new(place, change.count);
-    if change.serves {
-        probe.start();
-    }
+    let probe = probing(place, &change).await?;
     let watch = Watch { kind, line: Line::Settled, asked_at: source::mono(), probe };
     Box::pin(see_through(place, run, change, watch)).await.map(Some)
+}
+
+/// The probe of a change, started where something serves. Tasks that run and are not healthy answer badly or not at all:
+/// that is not the change's doing.
+async fn probing(place: &Place, change: &Change) -> Result<Probing, OpsError> {
+    let mut probe = Probing::new(place, change.count);
+    if change.serves && 0 < observe::healthy(place).await? {
+        probe.start();
+    }
+    Ok(probe)
 }
 
 /// The change that is in progress, from the service and the ledger's newest line: pure.

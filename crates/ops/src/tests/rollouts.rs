@@ -98,6 +98,21 @@ async fn what_runs_and_is_not_healthy_is_not_probed_before_something_is() {
 }
 
 #[tokio::test]
+async fn who_joins_a_rollout_does_not_probe_what_is_not_healthy_either() {
+    let (mut place, asked, play) = serving(Fate::Waits).await;
+    place.patience = Duration::ZERO;
+    assert_eq!(deploy(&place, "bb").await.outcome, Outcome::Detached);
+    let joined = async |healthy| {
+        play.lock().unwrap().healthy = Some(healthy);
+        let mut place = place.clone();
+        probed(&mut place, &asked, 0).await;
+        crate::attach(&place, &run().0).await.unwrap().unwrap().tally
+    };
+    assert!(joined(0).await.is_none());
+    assert!(joined(1).await.is_some());
+}
+
+#[tokio::test]
 async fn a_failure_without_a_way_back_tells_whether_anything_serves() {
     let (place, _, play) = serving(Fate::Fails).await;
     let report = deploy(&place, "bb").await;
