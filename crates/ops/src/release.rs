@@ -43,7 +43,7 @@ pub struct Release {
     /// When it was registered.
     #[serde(serialize_with = "iso::serialize_known")]
     pub at: Option<Timestamp>,
-    /// How its last rollout ended.
+    /// How its last rollout ended; of one that serves whole, that it succeeded, whatever became of bringing it once more.
     pub outcome: ReleaseOutcome,
     /// Why it failed, if that was found out.
     pub cause: Option<String>,
