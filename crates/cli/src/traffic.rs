@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gimmetime_aws::metrics::metrics;
 use gimmetime_aws::{Outputs, Session};
-use gimmetime_clock::{Mono, Timestamp, source};
+use gimmetime_clock::{Mono, Timestamp, iso, source};
 use serde_json::{Value, json};
 
 use crate::render::units::{count, latency, minute_time};
@@ -125,7 +125,7 @@ impl Counted {
             "p99_seconds": self.p99.map(|p99| p99.as_secs_f64()),
         });
         if let Some(since) = self.since {
-            value["since"] = json!(since);
+            value["since"] = json!(iso::format(since));
         }
         value
     }
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(here(924, 924).line(), "last hour 924 requests, 0 5xx, p99 4.0 ms · now 15.4/s");
         assert_eq!(here(0, 0).line(), "last hour 0 requests, 0 5xx · now 0.0/s");
         let since = |traffic: &Traffic| traffic.as_json()["last_minute"].get("since").cloned();
-        assert_eq!((since(&here(1, 1)), since(&told(1, 1))), (None, Some(json!(3_540_000_000_000_i64))));
+        assert_eq!((since(&here(1, 1)), since(&told(1, 1))), (None, Some(json!("1970-01-01T00:59:00.000Z"))));
     }
 
     #[test]
