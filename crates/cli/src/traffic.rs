@@ -83,7 +83,13 @@ impl Traffic {
     /// What whoever is about to end it should know: `serving 51.2 requests/s NOW (at 14:03)`.
     pub(crate) fn warning(&self) -> String {
         match self {
-            Self::Told { hour, .. } if hour.requests == 0 => "no requests reported in the last hour".to_owned(),
+            Self::Told { hour, .. } if hour.requests + hour.failed_5xx == 0 => {
+                "no requests reported in the last hour".to_owned()
+            }
+            // What a balancer of no tasks answers by itself is counted only as failed.
+            Self::Told { hour, .. } if hour.requests == 0 => {
+                format!("no request served in the last hour, {} failed (5xx)", count(hour.failed_5xx))
+            }
             Self::Told { minute, hour } if minute.requests == 0 => {
                 format!("no requests now, {} in the last hour", count(hour.requests))
             }
@@ -203,6 +209,7 @@ mod tests {
         let Traffic::Told { minute, hour } = told(0, 0) else { unreachable!("it was told") };
         let refused = Traffic::Told { minute, hour: Counted { failed_5xx: 120, ..hour } };
         assert_eq!(refused.line(), format!("last hour 0 requests, 120 5xx · now 0.0/s{}", at()));
+        assert_eq!(refused.warning(), "no request served in the last hour, 120 failed (5xx)");
     }
 
     #[test]
