@@ -171,6 +171,20 @@ fn a_live_line_is_taken_away_before_the_result() {
 }
 
 #[test]
+fn what_failed_is_told_in_lines_that_fit_the_terminal() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    place.serve_task("exit");
+    for (args, code, words) in [(&["deploy"][..], 1, "never stopped"), (&["why"], 0, "all is well now")] {
+        let mut told = Terminal::start(&place.command(args), Size { rows: 24, columns: 72 });
+        told.says("cause ").says("evidence ").ends(code);
+        assert!(told.shown().contains(words), "{told:?}");
+        assert!(told.shown().lines().all(|line| line.chars().count() < 72), "{told:?}");
+    }
+}
+
+#[test]
 fn who_wants_no_colours_gets_no_escape_codes_and_neither_does_who_has_no_terminal() {
     let place = Place::new();
     place.serve_task("");
