@@ -2,7 +2,7 @@
 
 use crate::cloud::place::Cloud;
 use crate::held::Held;
-use crate::place::{Place, kill};
+use crate::place::{Place, eventually, kill};
 use crate::program::task_settings;
 use crate::terminal::{CTRL_C, CTRL_D, ENTER, Size, Terminal};
 
@@ -56,6 +56,8 @@ fn ctrl_c_at_a_rollout_asks_and_roll_back_goes_back() {
     let stubborn = held.place.task_pids();
     let mut down = held.place.at_terminal(&["down"]);
     down.says("stopping 2 tasks");
+    // One that dies before the engine has heard of it would be replaced by another stubborn one.
+    eventually("both are on their way out", || held.place.task_pids().is_empty().then_some(()));
     stubborn.into_iter().for_each(kill);
     down.says("left: nothing").ends(0);
 }
