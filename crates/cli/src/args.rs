@@ -18,8 +18,8 @@ pub(crate) use crate::verbs::image::args::Image;
     version,
     max_term_width = 100,
     disable_help_flag = true,
-    after_help = "Exit codes: 0 done, serving · 1 it failed and the old release serves, or out of sync · \
-                  2 usage, detached, or could not tell · 3 it failed and the service is not healthy.\n\
+    after_help = "Exit codes: 0 done, serving · 1 it failed and the old release serves, requests failed on the way, or a \
+                  verdict is bad · 2 usage, detached, or could not tell · 3 it failed and the service is not healthy.\n\
                   Settings: flag over environment (GIMMETIME_TARGET, GIMMETIME_LISTEN, …) over ./gimmetime.toml over default; \
                   none is needed."
 )]

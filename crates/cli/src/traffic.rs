@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gimmetime_aws::metrics::metrics;
 use gimmetime_aws::{Outputs, Session};
-use gimmetime_clock::{Mono, Timestamp, source};
+use gimmetime_clock::{Mono, Timestamp, iso, source};
 use serde_json::{Value, json};
 
 use crate::render::units::{count, latency, minute_time};
@@ -83,7 +83,13 @@ impl Traffic {
     /// What whoever is about to end it should know: `serving 51.2 requests/s NOW (at 14:03)`.
     pub(crate) fn warning(&self) -> String {
         match self {
-            Self::Told { hour, .. } if hour.requests == 0 => "no requests reported in the last hour".to_owned(),
+            Self::Told { hour, .. } if hour.requests + hour.failed_5xx == 0 => {
+                "no requests reported in the last hour".to_owned()
+            }
+            // What a balancer of no tasks answers by itself is counted only as failed.
+            Self::Told { hour, .. } if hour.requests == 0 => {
+                format!("no request served in the last hour, {} failed (5xx)", count(hour.failed_5xx))
+            }
             Self::Told { minute, hour } if minute.requests == 0 => {
                 format!("no requests now, {} in the last hour", count(hour.requests))
             }
@@ -125,7 +131,7 @@ impl Counted {
             "p99_seconds": self.p99.map(|p99| p99.as_secs_f64()),
         });
         if let Some(since) = self.since {
-            value["since"] = json!(since);
+            value["since"] = json!(iso::format(since));
         }
         value
     }
@@ -192,7 +198,7 @@ mod tests {
         assert_eq!(here(924, 924).line(), "last hour 924 requests, 0 5xx, p99 4.0 ms · now 15.4/s");
         assert_eq!(here(0, 0).line(), "last hour 0 requests, 0 5xx · now 0.0/s");
         let since = |traffic: &Traffic| traffic.as_json()["last_minute"].get("since").cloned();
-        assert_eq!((since(&here(1, 1)), since(&told(1, 1))), (None, Some(json!(3_540_000_000_000_i64))));
+        assert_eq!((since(&here(1, 1)), since(&told(1, 1))), (None, Some(json!("1970-01-01T00:59:00.000Z"))));
     }
 
     #[test]
@@ -203,6 +209,7 @@ mod tests {
         let Traffic::Told { minute, hour } = told(0, 0) else { unreachable!("it was told") };
         let refused = Traffic::Told { minute, hour: Counted { failed_5xx: 120, ..hour } };
         assert_eq!(refused.line(), format!("last hour 0 requests, 120 5xx · now 0.0/s{}", at()));
+        assert_eq!(refused.warning(), "no request served in the last hour, 120 failed (5xx)");
     }
 
     #[test]

@@ -60,6 +60,16 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T
     }
 }
 
+/// Calls `beside` `path` from now on, unless something is called so already: that stays, and `beside` goes.
+pub(crate) fn keep_first(beside: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) => std::fs::remove_file(beside),
+        // The file system cannot tell.
+        Err(Errno::INVAL | Errno::NOSYS) => std::fs::rename(beside, path),
+        renamed => Ok(renamed?),
+    }
+}
+
 /// Makes a folder only its owner may enter, with those above it.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -101,5 +111,18 @@ mod tests {
         let aside = keep_aside(&path, "corrupt").unwrap();
         assert!(!path.exists());
         assert_eq!(std::fs::read(aside).unwrap(), b"{");
+    }
+
+    #[test]
+    fn what_came_first_keeps_its_name_and_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gimmetime");
+        for word in ["first", "second"] {
+            let beside = folder.path().join(word);
+            std::fs::write(&beside, word).unwrap();
+            keep_first(&beside, &path).unwrap();
+            assert!(!beside.exists());
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first");
     }
 }

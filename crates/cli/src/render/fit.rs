@@ -2,6 +2,8 @@
 //!
 //! Colours take no room: an escape sequence is never counted and never cut.
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// What ends a line that was cut.
 const MORE: &str = "…";
 
@@ -40,9 +42,19 @@ pub(crate) fn colourless(line: &str) -> String {
     words.collect()
 }
 
-/// How many columns a line takes.
+/// How many columns a line takes: a Chinese character two, an accent of its own none.
 pub(crate) fn width(line: &str) -> usize {
-    colourless(line).chars().count()
+    colourless(line).chars().filter_map(char::width).sum()
+}
+
+/// As many of these words' characters as fit.
+fn fitting(words: &str, columns: usize) -> &str {
+    let mut width = 0;
+    let mut begins = words.char_indices().map(|(start, character)| {
+        width += character.width().unwrap_or_default();
+        (start, width)
+    });
+    begins.find(|(_, width)| columns < *width).map_or(words, |(end, _)| &words[..end])
 }
 
 /// As much of a line as fits; what was cut ends with `…`. Colours that began in it end in it.
@@ -56,9 +68,10 @@ pub(crate) fn cut(line: &str, columns: usize) -> String {
         match piece {
             Piece::Colour(colour) => kept.push_str(colour),
             Piece::Words(words) => {
-                let end = words.char_indices().nth(left).map_or(words.len(), |(end, _)| end);
-                kept.push_str(&words[..end]);
-                left -= words[..end].chars().count();
+                let fitting = fitting(words, left);
+                kept.push_str(fitting);
+                // What follows a wide one that was left out is left out, too.
+                left = if fitting == words { left - width(words) } else { 0 };
             }
         }
     }
@@ -116,6 +129,16 @@ mod tests {
         assert_eq!(cut("sha256:77ab… git", 13), "sha256:77ab…");
         assert_eq!(cut(GREEN, 5), "a \u{1b}[32mgo\u{1b}[0m…");
         assert_eq!((width(GREEN), colourless(GREEN).as_str()), (10, "a good end"));
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_columns_and_is_never_halved() {
+        assert_eq!((width("山田 r1"), width("e\u{301}")), (7, 1));
+        assert_eq!(cut("山田太郎", 8), "山田太郎");
+        assert_eq!(cut("山田太郎", 7), "山田太…");
+        assert_eq!(cut("山田太郎", 6), "山田…");
+        assert_eq!(cut("e\u{301}toile", 3), "e\u{301}t…");
+        assert_eq!(fold("山田 太郎", " ", 8, 2), ["山田", "  太郎"]);
     }
 
     #[test]

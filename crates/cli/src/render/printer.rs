@@ -14,6 +14,8 @@ use crate::exit::Failure;
 
 /// How far the second line of a folded one is indented.
 const HANG: usize = 2;
+/// Where the words behind a label begin.
+const LABELLED: usize = 11;
 
 /// Writes for a person or a program, in colour or not.
 #[derive(Debug)]
@@ -182,7 +184,12 @@ impl Printer {
 
     /// A remark that says where it is; what stands between ` · ` is not torn apart.
     pub(crate) fn heading(&mut self, words: &str) {
-        for line in fit::fold(words, " · ", self.note_columns().unwrap_or(usize::MAX), HANG) {
+        self.note_folded(words, " · ");
+    }
+
+    /// A remark that may be broken where `joint` stands.
+    pub(crate) fn note_folded(&mut self, words: &str, joint: &str) {
+        for line in fit::fold(words, joint, self.note_columns().unwrap_or(usize::MAX), HANG) {
             self.note(line);
         }
     }
@@ -192,8 +199,20 @@ impl Printer {
     /// # Errors
     /// When standard output is gone: the caller should end quietly.
     pub(crate) fn folded(&mut self, words: &str, joint: &str) -> io::Result<()> {
+        self.lines(words, joint, HANG)
+    }
+
+    /// The same behind a label, broken at blanks; what does not fit stands below the words.
+    ///
+    /// # Errors
+    /// When standard output is gone: the caller should end quietly.
+    pub(crate) fn labelled(&mut self, label: &str, words: &str) -> io::Result<()> {
+        self.lines(&format!("{label:<LABELLED$}{words}"), " ", LABELLED)
+    }
+
+    fn lines(&mut self, words: &str, joint: &str, hang: usize) -> io::Result<()> {
         let columns = self.data_columns().unwrap_or(usize::MAX);
-        fit::fold(words, joint, columns, HANG).into_iter().try_for_each(|line| self.text(line))
+        fit::fold(&self.placed(words), joint, columns, hang).into_iter().try_for_each(|line| self.text(line))
     }
 
     /// Takes the live line away.

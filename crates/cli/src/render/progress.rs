@@ -58,7 +58,7 @@ impl Progress {
             Event::RollingBack { to, reason } => {
                 let to = to.map_or_else(String::new, |to| format!(" to r{to}"));
                 self.parts.clear();
-                return printer.note(format!("  rolling back{to}: {}", shorten(reason)));
+                return printer.note_folded(&format!("  rolling back{to}: {}", shorten(reason)), " ");
             }
         }
         let newest = self.parts.last().map(|(_, words)| words.as_str());

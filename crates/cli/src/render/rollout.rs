@@ -51,7 +51,7 @@ pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Print
     let cross = printer.paint(Tone::Bad, "✘");
     if report.outcome == Outcome::Superseded {
         let words = format!("{cross} r{} was overtaken after {}", report.to, span(report.ledger.total));
-        return printer.text(format!("{words}: somebody else changed the service before it was done"));
+        return printer.folded(&format!("{words}: somebody else changed the service before it was done"), " ");
     }
     let cause = report.cause.as_ref().map_or_else(String::new, |cause| format!(": {}", cause.sentence));
     let after = span(report.ledger.total);
@@ -68,7 +68,7 @@ pub(crate) fn failure(report: &RolloutReport, verbose: bool, printer: &mut Print
         _ => format!("No task is healthy{tally}"),
     };
     let again = if is_same { " once more" } else { "" };
-    printer.text(format!("{cross} r{}{again} failed after {after}{cause}. {ending}", report.to))?;
+    printer.folded(&format!("{cross} r{}{again} failed after {after}{cause}. {ending}", report.to), " ")?;
     report.cause.as_ref().map_or(Ok(()), |cause| diagnosis(cause, verbose, printer))
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
         Certainty::Likely => "likely",
         Certainty::Guess => "a guess",
     };
-    printer.text(format!("cause      {:<42} {certainty}: {}", cause.sentence, cause.because))?;
+    printer.labelled("cause", &format!("{:<42} {certainty}: {}", cause.sentence, cause.because))?;
     let shown = if verbose { cause.evidence.len() } else { FEW };
     let hidden = cause.evidence.len().saturating_sub(shown);
     for (index, line) in cause.evidence.iter().take(shown).enumerate() {
@@ -89,15 +89,17 @@ pub(crate) fn diagnosis(cause: &Diagnosis, verbose: bool, printer: &mut Printer)
         } else {
             String::new()
         };
-        printer.text(format!("{label:<10} {} {}  {}{more}", clock_time(line.at), line.task, plain(&line.text)))?;
+        let words = format!("{} {}  {}{more}", clock_time(line.at), line.task, plain(&line.text));
+        printer.labelled(label, &words)?;
     }
     if !cause.changed.is_empty() {
         let before = cause.before.filter(|before| *before != cause.release);
         let before = before.map_or_else(String::new, |before| format!("r{before} → "));
-        printer.text(format!("changed    {before}r{}: {}", cause.release, cause.changed.join(", ")))?;
+        printer.labelled("changed", &format!("{before}r{}: {}", cause.release, cause.changed.join(", ")))?;
     }
     let fix =
         if cause.advice.is_empty() { cause.fix.clone() } else { format!("{}, then: {}", cause.advice, cause.fix) };
+    // It ends with a command to be copied: it is not folded.
     printer.text(format!("fix        {fix}"))
 }
 

@@ -60,14 +60,12 @@ fn unchanged(release: u32, healthy: u32, desired: u32, printer: &mut Printer) ->
         "operation": "deploy", "outcome": "unchanged", "release": release, "healthy": healthy, "desired": desired,
     })))?;
     if desired == 0 {
-        return said(
-            printer
-                .text(format!("r{release} has this digest and these settings already; {}", rollout::nobody(printer))),
-        );
+        let words = format!("r{release} has this digest and these settings already; {}", rollout::nobody(printer));
+        return said(printer.folded(&words, "; "));
     }
     if desired <= healthy {
         let words = format!("r{release} runs this digest with these settings already; --force rolls it anyway");
-        return said(printer.text(words));
+        return said(printer.folded(&words, "; "));
     }
     let cross = printer.paint(Tone::Bad, "✘");
     let words = format!("{cross} r{release} is what should run, and {healthy} of {desired} are healthy: gimmetime why");

@@ -69,7 +69,7 @@ fn well(release: u32, healthy: u32, desired: u32, printer: &mut Printer) -> Resu
     said(printer.json(&state))?;
     if desired == 0 {
         let words = format!("r{release} is scaled to 0, and no failure is known: {}", rollout::nobody(printer));
-        return said(printer.text(words));
+        return said(printer.folded(&words, "; "));
     }
     let tick = printer.paint(Tone::Good, "✔");
     said(printer.text(format!("{tick} all is well: r{release}, {healthy} of {desired} healthy; no failure is known")))

@@ -164,7 +164,8 @@ fn down_while_deploying_takes_everything_down_and_the_deploy_ends() {
     let place = Place::new();
     place.serve_task("");
     place.must(&["up"]);
-    place.serve_task("deaf");
+    // Were it given up soon, there might be nothing left to be taken down in the middle of.
+    place.settings(&task_settings("env = { MODE = \"deaf\" }\nrollout = { failures = 200 }"));
     let deploy = Background::start(&place, &["deploy"]);
     eventually("its tasks run", || (place.task_pids().len() == 4).then_some(()));
     let mut processes = place.task_pids();

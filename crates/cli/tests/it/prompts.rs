@@ -2,7 +2,7 @@
 
 use crate::cloud::place::Cloud;
 use crate::held::Held;
-use crate::place::{Place, kill};
+use crate::place::{Place, eventually, kill};
 use crate::program::task_settings;
 use crate::terminal::{CTRL_C, CTRL_D, ENTER, Size, Terminal};
 
@@ -56,6 +56,8 @@ fn ctrl_c_at_a_rollout_asks_and_roll_back_goes_back() {
     let stubborn = held.place.task_pids();
     let mut down = held.place.at_terminal(&["down"]);
     down.says("stopping 2 tasks");
+    // One that dies before the engine has heard of it would be replaced by another stubborn one.
+    eventually("both are on their way out", || held.place.task_pids().is_empty().then_some(()));
     stubborn.into_iter().for_each(kill);
     down.says("left: nothing").ends(0);
 }
@@ -87,12 +89,12 @@ fn an_answer_goes_to_the_question_that_is_asked_last() {
     let held = Held::ready();
     let mut first = held.place.at_terminal(&["deploy"]);
     held.hold();
-    held.place.settings(&task_settings("env = { GREETING = \"third\", MODE = \"deaf\" }"));
+    held.place.settings(&task_settings("env = { MODE = \"deaf\" }\nrollout = { failures = 200 }"));
     let mut second = held.place.at_terminal(&["deploy", "--wait"]);
     second.says("waiting: ").types(CTRL_C).says("[k]eep waiting?");
     held.let_go();
     first.says(" 0 failed").ends(0);
-    // Its own rollout never ends well: nobody answers the health checks.
+    // Its own rollout goes on and on: nobody answers the health checks, and that is no reason to turn back for long.
     second.says("it ended meanwhile").says("r2 → r3").types(CTRL_C).says("[r]oll back to r2, [k]eep waiting?");
     second.types("d").types(ENTER).says("detached: the rollout of r3 goes on").ends(2);
 }
@@ -168,6 +170,20 @@ fn a_live_line_is_taken_away_before_the_result() {
     let mut down = place.at_terminal(&["down"]);
     down.says("left: nothing").ends(0);
     assert_eq!(down.shown().lines().count(), 1, "{down:?}");
+}
+
+#[test]
+fn what_failed_is_told_in_lines_that_fit_the_terminal() {
+    let place = Place::new();
+    place.serve_task("");
+    place.must(&["up"]);
+    place.serve_task("exit");
+    for (args, code, words) in [(&["deploy"][..], 1, "never stopped"), (&["why"], 0, "all is well now")] {
+        let mut told = Terminal::start(&place.command(args), Size { rows: 24, columns: 72 });
+        told.says("cause ").says("evidence ").ends(code);
+        assert!(told.shown().contains(words), "{told:?}");
+        assert!(told.shown().lines().all(|line| line.chars().count() < 72), "{told:?}");
+    }
 }
 
 #[test]

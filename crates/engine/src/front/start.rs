@@ -122,7 +122,8 @@ impl Home {
             let beside = copy.with_extension(std::process::id().to_string());
             std::fs::write(&beside, bytes).attempt_on("write", &beside)?;
             std::fs::set_permissions(&beside, Permissions::from_mode(0o700)).attempt_on("open up", &beside)?;
-            std::fs::rename(&beside, &copy).attempt_on("rename", &beside)?;
+            // A supervisor may run from the copy of another start already. It would not find its file replaced.
+            files::keep_first(&beside, &copy).attempt_on("rename", &beside)?;
         }
         Ok(copy)
     }
