@@ -1,5 +1,7 @@
 //! `down` on AWS: the service drained, the stack removed, and what is left counted.
 
+use std::time::Duration;
+
 use gimmetime_aws::Session;
 use gimmetime_aws::inventory::{Contents, Inventory, Item, contents, inventory};
 use gimmetime_aws::stack::{Destroyed, Ended, StackView, destroy, find};
@@ -35,7 +37,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     refuse_protected(context, place, stack.as_ref())?;
     let (held, traffic) = tokio::join!(contents(&session, name), traffic(&session, stack.as_ref()));
     let held = held?;
-    agree(context, held, stack.as_ref(), traffic.as_ref(), printer).await?;
+    let answered = agree(context, held, stack.as_ref(), traffic.as_ref(), printer).await?;
     let deleted = drain(context, place, &session, stack.as_ref(), printer).await?;
     if 0 < deleted.left || deleted.is_draining {
         said(printer.json(&json!({ "name": name, "removed": false, "action": "detached", "service": deleted })))?;
@@ -61,7 +63,7 @@ pub(super) async fn run(context: &Context, place: &AwsPlace, printer: &mut Print
     };
     let after = inventory(&session, name).await?;
     said(printer.json(&as_json(name, &deleted, &destroyed, held, &after)))?;
-    let took = span(source::mono().since(began));
+    let took = span(source::mono().since(began.plus(answered)));
     said(printer.folded(&format!("{}   {took} · {}", done(&deleted, &destroyed, held, printer), left(&after)), "   "))?;
     for Item { kind, id } in &after.left {
         said(printer.text(format!("  left   {kind}  {id}")))?;
@@ -103,23 +105,24 @@ async fn traffic(session: &Session, stack: Option<&StackView>) -> Option<Traffic
 }
 
 /// Says what will be deleted, and how much it serves, and has the name typed. With `--yes` it must have been given: a
-/// default is not a name.
+/// default is not a name. Returns how long the answer was waited for.
 async fn agree(
     context: &Context,
     held: Contents,
     stack: Option<&StackView>,
     traffic: Option<&Traffic>,
     printer: &mut Printer,
-) -> Result<(), Failure> {
+) -> Result<Duration, Failure> {
     let name = &context.settings.name;
     let Contents { resources, images, image_bytes, log_bytes } = held;
     let state = stack.map_or_else(|| "its stack is gone already".to_owned(), |stack| format!("stack {}", stack.state));
     let (resources, images) = (counted(resources, "resource"), counted(images, "image"));
     let (images_in, logs_in) = (bytes(image_bytes), bytes(log_bytes));
     let served = traffic.map_or_else(String::new, |traffic| format!("; {}", traffic.warning()));
-    printer.note(format!("deletes {resources}, {images} ({images_in}) and {logs_in} of logs; {state}{served}"));
+    let words = format!("deletes {resources}, {images} ({images_in}) and {logs_in} of logs; {state}{served}");
+    printer.note_folded(&words, "; ");
     match (context.common.yes, &context.common.name) {
-        (true, Some(_)) => Ok(()),
+        (true, Some(_)) => Ok(Duration::ZERO),
         (true, None) => Err(Failure::unsure(format!("`--yes` alone deletes nothing: its name is `{name}`"))
             .hint(format!("pass --yes --name {name}"))),
         (false, _) => confirm::name(name, printer).await,

@@ -49,7 +49,7 @@ pub(super) async fn run(
     let (template, wanted) = target::wanted(&session, &spec)?;
     let aim = Aim { spec, template, wanted, prepared };
     let outlook = Box::pin(Outlook::of(context, settings, &session, &aim, printer)).await?;
-    agree(context, &outlook, printer).await?;
+    let answered = agree(context, &outlook, printer).await?;
     let mut told = Told::listen()?;
     let (applied, published) = match apply(context, settings, &session, &aim, printer).await? {
         Ended::Done(made) => made,
@@ -62,11 +62,11 @@ pub(super) async fn run(
     let outputs = target::outputs(&settings.name, &applied.outputs)?;
     let mut cloud = Cloud::new(settings, &context.common, session, aim.spec, outputs)?;
     cloud.launch_on(&published.architecture);
-    serve(context, settings, args, &Made { cloud, applied, published, began }, printer).await
+    serve(context, settings, args, &Made { cloud, applied, published, began: began.plus(answered) }, printer).await
 }
 
-/// Shows what would be done, and asks. Nothing to do is not asked about.
-async fn agree(context: &Context, outlook: &Outlook, printer: &mut Printer) -> Result<(), Failure> {
+/// Shows what would be done, and asks. Nothing to do is not asked about. Returns how long the answer was waited for.
+async fn agree(context: &Context, outlook: &Outlook, printer: &mut Printer) -> Result<Duration, Failure> {
     printer.clear();
     for line in outlook.lines(printer.note_columns(), printer) {
         printer.note(line);
@@ -79,7 +79,7 @@ async fn agree(context: &Context, outlook: &Outlook, printer: &mut Printer) -> R
         return Err(finding.hint.iter().fold(failure, Failure::hint));
     }
     if outlook.is_empty() || context.common.yes {
-        return Ok(());
+        return Ok(Duration::ZERO);
     }
     confirm::yes("make it so?", printer).await
 }
@@ -98,6 +98,7 @@ struct Made {
     cloud: Cloud,
     applied: Applied,
     published: Published,
+    /// Later by what an answer was waited for.
     began: Mono,
 }
 
