@@ -85,7 +85,8 @@ async fn a_service_comes_back_after_it_was_deleted_and_goes_on_with_its_numbers(
     up_service(&made.place, &spec, &run().0).await.unwrap();
     delete(&made.place, Releases::Keep, &run().0).await.unwrap();
     let again = up_service(&made.place, &spec, &run().0).await.unwrap();
-    assert_eq!((again.action, again.rollout.to, again.rollout.outcome), (UpAction::Created, 1, Outcome::Done));
+    let seen = (again.action, again.rollout.to, again.rollout.outcome);
+    assert_eq!(seen, (UpAction::Created, 1, Outcome::Done), "{again:#?}");
     delete(&made.place, Releases::Delete, &run().0).await.unwrap();
 }
 
